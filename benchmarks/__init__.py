@@ -1,0 +1,1 @@
+"""Rate-distortion and speed measurements; `python -m benchmarks.rd --help`."""

@@ -1,0 +1,214 @@
+"""The codecs, behind one small interface: a y4m in, a file on disk out, and back to something licodec can
+read."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Protocol, cast
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from licodec.errors import LicodecError, UsageError
+
+THREADS = 2
+"""Threads that every classical encoder is told to use."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encode."""
+
+    path: Path
+    """The file on disk."""
+    size: int
+    """Bytes that count. Classical codecs: all packets and the parameter sets, without the mp4 around them and
+    without the encoder's banner, the least that a decoder could do with. licodec: the whole file."""
+    seconds: float
+    """Wall time from opening the y4m to closing the file; for licodec from starting the program."""
+    cpu_seconds: float
+    """CPU time of all threads, which says what the wall time cannot on a busy machine."""
+    command: str
+    """What was run."""
+
+
+class Codec(Protocol):
+    """What the benchmark needs of a codec. `encode` puts the file below `folder`; `decode` makes something
+    that `open_source` reads from the encoded file alone."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def points(self) -> tuple[float, ...]: ...
+    def encode(self, source: Path, folder: Path, point: float) -> Encoded: ...
+    def decode(self, encoded: Path, folder: Path) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Classical:
+    """An encoder of FFmpeg, run through PyAV into an mp4 file."""
+
+    name: str
+    """Name in results."""
+    encoder: str
+    """FFmpeg's name."""
+    preset: str
+    """The encoder's own preset."""
+    points: tuple[float, ...]
+    """CRFs, best first."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Further options."""
+    filters: str = "null"
+    """Bitstream filter on the packets."""
+
+    def encode(self, source: Path, folder: Path, point: float) -> Encoded:
+        # In a process of its own: encoders that ran before it in the same one change what x264 writes, by 2%
+        # on Carphone.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(self._encode, source, folder, point).result()
+
+    def _encode(self, source: Path, folder: Path, point: float) -> Encoded:
+        path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.mp4"
+        options = {"preset": self.preset, "crf": f"{point:g}"} | self.options
+        size, times = 0, Stopwatch()
+        with (
+            times.running(),
+            _errors_of(self.encoder),
+            av.open(str(source)) as video,
+            av.open(str(path), "w", format="mp4") as out,
+        ):
+            picture = video.streams.video[0]
+            added = out.add_stream(self.encoder, rate=picture.average_rate, options=options)
+            stream = cast(VideoStream, added)
+            context = stream.codec_context
+            context.thread_count = THREADS
+            stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, picture.pix_fmt
+            context.time_base = picture.time_base or context.time_base
+            context.color_range = picture.codec_context.color_range
+            unwrap = BitStreamFilterContext(self.filters, stream)
+            for frame in _and_none(video.decode(picture)):
+                for packet in stream.encode(frame):
+                    for kept in unwrap.filter(packet):
+                        kept.stream = stream
+                        size += kept.size
+                        out.mux(kept)
+            size += len(context.extradata or b"")
+        settings = " ".join(f"{key}={value}" for key, value in options.items())
+        command = f"{self.encoder} {settings} threads={THREADS}"
+        return Encoded(path, size, times.seconds, times.cpu_seconds, command)
+
+    def decode(self, encoded: Path, folder: Path) -> Path:
+        return encoded
+
+
+@dataclass(frozen=True)
+class Licodec:
+    """This project, through its command line in a process of its own."""
+
+    name: str
+    """Name in results."""
+    preset: str
+    """`--preset`."""
+    points: tuple[float, ...]
+    """`--crf`, best first."""
+    options: tuple[str, ...] = ()
+    """Further options of `licodec encode`."""
+
+    def encode(self, source: Path, folder: Path, point: float) -> Encoded:
+        path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.linr"
+        arguments = [*self.options, "--preset", self.preset, "--crf", f"{point:g}", "-y"]
+        times = Stopwatch()
+        with times.running():
+            _licodec("encode", str(source), str(path), *arguments)
+        command = f"licodec encode {' '.join(arguments)}"
+        return Encoded(path, path.stat().st_size, times.seconds, times.cpu_seconds, command)
+
+    def decode(self, encoded: Path, folder: Path) -> Path:
+        path = folder / f"{encoded.stem}.y4m"
+        _licodec("decode", str(encoded), str(path), "-y")
+        return path
+
+
+CRFS = (18, 23, 28, 33, 38)
+LICODEC_PRESETS = ("ultrafast", "fast", "medium", "slow", "placebo")
+
+
+def codec(spec: str, points: Sequence[float] = ()) -> Codec:
+    """The codec that `spec` names, such as `x265`, `x265-veryslow`, `svtav1-8`, `licodec-fast` or
+    `licodec-paper`; `points` replace its usual settings. UsageError for a name that is not known."""
+    name, _, preset = spec.partition("-")
+    chosen = tuple(points)
+    if name == "x264":
+        # Its banner is an SEI (type 6) of 0.7 KB: 6% of a small Carphone, and no decoder needs it.
+        no_banner = "filter_units=remove_types=6"
+        return Classical(name, "libx264", preset or "medium", chosen or CRFS, filters=no_banner)
+    if name == "x265":
+        parameters = {"x265-params": f"pools={THREADS}:info=0:log-level=error"}
+        return Classical(name, "libx265", preset or "medium", chosen or CRFS, parameters)
+    if name == "svtav1":
+        parameters = {"svtav1-params": f"lp={THREADS}"}
+        return Classical(name, "libsvtav1", preset or "5", chosen or (25, 35, 45, 55, 63), parameters)
+    if name == "licodec" and preset == "paper":
+        return Licodec(spec, "medium", chosen or CRFS, ("--profile", "paper"))
+    if name == "licodec" and preset in {"", *LICODEC_PRESETS}:
+        return Licodec(name, preset or "medium", chosen or CRFS)
+    raise UsageError(f"no codec '{spec}': x264, x265, svtav1 or licodec, with -PRESET if wanted")
+
+
+class Stopwatch:
+    """Wall time, and CPU time of this process and of those it waited for."""
+
+    seconds = 0.0
+    cpu_seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        yield
+        self.seconds, self.cpu_seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
+
+
+def _cpu_seconds() -> float:
+    uses = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+def _and_none(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame | None]:
+    """Frames ready to be encoded, then the None that flushes an encoder."""
+    for frame in frames:
+        # Raw frames are marked as intra pictures, which encoders would take as an order.
+        frame.pict_type = PictureType.NONE
+        yield frame
+    yield None
+
+
+@contextmanager
+def _errors_of(encoder: str) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise LicodecError(f"{encoder}: {error}") from None
+
+
+def _licodec(*arguments: str) -> None:
+    """Run the installed command line; LicodecError with its last line if it fails."""
+    program = Path(sys.executable).with_name("licodec")
+    if not program.exists():
+        raise UsageError(f"{program} is missing: pip install -e '.[dev]'")
+    done = subprocess.run([str(program), *arguments], stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise LicodecError(f"licodec {arguments[0]} ended with status {done.returncode}: {last}")

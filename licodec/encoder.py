@@ -1,0 +1,317 @@
+"""Encoding: a video in, a `.linr` file out.
+
+for each segment between two cuts:
+    code its pictures in closed loop      (licodec.fit.segment)
+    train its network and its latents     (licodec.fit.synthesis)
+    decode the payload again and measure  (licodec.profiles)
+write header, segments, the source's other streams, index (licodec.container)
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from licodec import __version__
+from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrWriter
+from licodec.errors import UsageError
+from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
+from licodec.fit.fitter import Budget, make_fitter
+from licodec.fit.rate_control import Target, search_crf
+from licodec.fit.scenes import segments
+from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
+from licodec.model.geometry import to_working
+from licodec.profiles import open_player
+from licodec.runtime import pick_device, use_threads
+from licodec.video.info import Frame, VideoInfo
+from licodec.video.sink import same_file
+from licodec.video.source import VideoSource, open_source
+from licodec.video.streams import copy_other_streams
+
+__all__ = ["EncodeReport", "EncodeSettings", "Progress", "encode"]
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What came out, measured from the bytes written."""
+
+    path: Path
+    bytes: int
+    """Size of the file on disk."""
+    frames: int
+    duration: float
+    """Seconds of video."""
+    bpp: float
+    """Bits of the whole file per luma sample."""
+    psnr_y: float
+    """Mean over frames of the luma PSNR, decoded from the payload."""
+    psnr_yuv: float
+    """(6 Y + U + V) / 8 of the mean PSNRs (the luma's for gray)."""
+    seconds: float
+    """Wall time of the encode."""
+    segments: int
+    warnings: tuple[str, ...]
+    crf: float
+    """The rate factor used, given or found."""
+
+
+def encode(
+    input: str | Path,
+    output: str | Path,
+    settings: EncodeSettings = EncodeSettings(),
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> EncodeReport:
+    """Fit a Latent-INR to a video and write it to `output`.
+
+    The output appears complete or not at all. What was done is kept in `<output>.resume` until then, and
+    `resume` goes on from there.
+
+    Raises:
+        UsageError: options or paths that make no sense, an output that exists (without `overwrite`), a
+            checkpoint of another input or other settings.
+        DamagedFileError, UnsupportedError: the input cannot be read to its end.
+        TargetError: no rate factor meets the size, rate or quality asked for.
+    """
+    settings.check()
+    path = Path(output)
+    _check_paths(input, path, overwrite)
+    device = pick_device(settings.device)
+    use_threads(settings.threads)
+    with open_source(input) as source:
+        job = _Job(source, settings, device, progress)
+        checkpoint = None
+        if str(input) != "-":
+            checkpoint = Checkpoint(path, fingerprint(input, settings.describe()), resume=resume)
+        elif resume:
+            raise UsageError("-: an encode from standard input cannot be resumed, its input is gone")
+        blob = copy_other_streams(input, source.warnings) if settings.copy_streams and str(input) != "-" else None
+        crf, finished = job.run(checkpoint, blob)
+        size = job.write(path, crf, finished, blob)
+        if checkpoint is not None:
+            checkpoint.remove()
+        return _report(path, size, source, finished, crf, job.elapsed)
+
+
+def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
+    if str(path) == "-":
+        raise UsageError("-: a .linr file cannot be written to standard output, its index needs a file")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a directory; name a file such as {path / 'out.linr'}")
+    if same_file(input_, path):
+        raise UsageError(f"{path}: is the input too; name another output")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists; use -y to overwrite it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the directory {path.parent} does not exist")
+
+
+class _Job:
+    """One encode: passes over the source at one rate factor or several."""
+
+    def __init__(
+        self,
+        source: VideoSource,
+        settings: EncodeSettings,
+        device: str,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._source, self._settings, self._progress = source, settings, progress
+        self._fitter = make_fitter(source.info, settings, device)
+        self._started = time.monotonic()
+        self.conf = self._fitter.conf
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def run(self, checkpoint: Checkpoint | None, blob: bytes | None) -> tuple[float, list[FinishedSegment]]:
+        """Rate factor and segments; `blob` goes into the file besides them."""
+        if (target := self._target()) is None:
+            crf = DEFAULT_CRF if self._settings.crf is None else self._settings.crf
+            return crf, self._pass(crf, checkpoint)
+        passes: dict[float, list[FinishedSegment]] = {}
+
+        def measure(crf: float, *, quick: bool) -> float:
+            passes.clear()
+            passes[crf] = self._pass(crf, None if quick else checkpoint, quick=quick)
+            if target.unit == "dB":
+                return _mean_psnr(passes[crf])[0]
+            with tempfile.TemporaryDirectory() as directory:
+                return math.log(self.write(Path(directory) / "trial.linr", crf, passes[crf], blob))
+
+        # First without training, which takes most of the time and changes little; then as it will be.
+        start = checkpoint.crf if checkpoint else None
+        if start is None:
+            start = search_crf(target, lambda crf: measure(crf, quick=True))
+        crf = search_crf(target, lambda crf: measure(crf, quick=False), start=start)
+        if crf not in passes:
+            measure(crf, quick=False)
+        return crf, passes[crf]
+
+    def write(self, path: Path, crf: float, finished: Sequence[FinishedSegment], blob: bytes | None) -> int:
+        """Put the file together; its size in bytes."""
+        with LinrWriter(path, self._source.info, self.conf) as writer:
+            for segment in finished:
+                writer.add_segment(segment.payload, segment.pts, segment.durations)
+            writer.add_ancillary(
+                ENCODER_SETTINGS, f"licodec {__version__} {self._settings.describe()} crf={crf:g}".encode()
+            )
+            if blob:
+                writer.add_ancillary(AUDIO_SUBTITLES, blob)
+            return writer.finish()
+
+    def _target(self) -> Target | None:
+        settings = self._settings
+        if settings.target_psnr is not None:
+            target = Target.psnr(settings.target_psnr)
+        elif settings.target_size is not None:
+            target = Target.size(settings.target_size, exact=True)
+        elif settings.bitrate is not None:
+            target = Target.size(settings.bitrate / 8 * self._source_duration(), exact=False)
+        else:
+            return None
+        if str(self._source.path) == "-":
+            raise UsageError("-: a target needs several passes, and standard input can be read once; use --crf")
+        return target
+
+    def _source_duration(self) -> float:
+        """Seconds of video, by reading it once: what a file states need not be true."""
+        frames = [(f.pts, f.duration) for f in self._source.frames()]
+        if not frames:
+            raise UsageError(f"{self._source.path}: has no frames")
+        return float((frames[-1][0] + frames[-1][1] - frames[0][0]) * self._source.info.time_base)
+
+    def _pass(self, crf: float, checkpoint: Checkpoint | None, *, quick: bool = False) -> list[FinishedSegment]:
+        """Every segment once."""
+        if checkpoint is not None and checkpoint.crf != crf:
+            checkpoint.start(crf)
+        finished: list[FinishedSegment] = []
+        done = 0
+        for index, frames in enumerate(segments(self._source.frames(), self._source.info, self._settings.keyint)):
+            pts = [f.pts for f in frames]
+            segment = checkpoint.load_segment(index, pts) if checkpoint else None
+            if segment is None:
+                segment = self._segment(index, frames, crf, finished, done, checkpoint, quick)
+                if checkpoint is not None:
+                    checkpoint.save_segment(index, segment)
+            finished.append(segment)
+            done += len(frames)
+        if not finished:
+            raise UsageError(f"{self._source.path}: has no frames")
+        return finished
+
+    def _segment(
+        self,
+        index: int,
+        frames: list[Frame],
+        crf: float,
+        finished: Sequence[FinishedSegment],
+        done: int,
+        checkpoint: Checkpoint | None,
+        quick: bool,
+    ) -> FinishedSegment:
+        info = self._source.info
+        seconds = _duration(finished, info)
+        bits = 8 * sum(len(s.payload) for s in finished)
+        quality = _mean_psnr(finished)[0] if finished else None
+        hint = self._source.frame_count_hint
+        share = len(frames) / max(len(frames), (hint or 0) - done)
+
+        def report(stage: str, step: int, steps: int) -> None:
+            if self._progress is None:
+                return
+            # Stages of a segment take unequal time: an honest ETA knows only whole segments, and the share done.
+            whole = done / hint if hint else None
+            eta = self.elapsed * (1 - whole) / whole if whole else None
+            self._progress(
+                Progress(
+                    "search" if quick else stage,
+                    index,
+                    None,
+                    step,
+                    steps,
+                    quality,
+                    bits / seconds / 1000 if seconds else None,
+                    self.elapsed,
+                    eta,
+                )
+            )
+
+        limit = self._settings.max_time
+        budget = Budget(None if limit is None else max(0.0, (limit - self.elapsed) * share))
+        payload = self._fitter.fit(
+            frames,
+            crf,
+            budget,
+            quick=quick,
+            report=report,
+            partial=checkpoint.load_partial(index) if checkpoint else None,
+            save_partial=(lambda data: checkpoint.save_partial(index, data)) if checkpoint else None,
+        )
+        error = self._measure(payload, frames, index, report)
+        return FinishedSegment(payload, tuple(f.pts for f in frames), tuple(f.duration for f in frames), error)
+
+    def _measure(
+        self, payload: bytes, frames: list[Frame], index: int, report: Callable[[str, int, int], None]
+    ) -> np.ndarray:
+        """Decode the payload as any reader would, and compare."""
+        info = self._source.info
+        player = open_player(payload, self.conf, info, len(frames), f"segment {index} just made")
+        out = np.zeros((len(frames), len(info.plane_shapes)))
+        for i, frame in enumerate(frames):
+            source = to_working(frame.planes, info)
+            # What a viewer gets is rounded; at 10 bits and up the difference does not matter.
+            shown = tuple(np.rint(p) for p in player.render(i)) if info.bit_depth == 8 else player.render(i)
+            out[i] = [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
+            report("check", i + 1, len(frames))
+        return out
+
+
+def _duration(finished: Sequence[FinishedSegment], info: VideoInfo) -> float:
+    if not finished:
+        return 0.0
+    ticks = finished[-1].pts[-1] + finished[-1].durations[-1] - finished[0].pts[0]
+    return float(ticks * info.time_base)
+
+
+def _mean_psnr(finished: Sequence[FinishedSegment]) -> tuple[float, float]:
+    """(luma, 6:1:1) mean over frames; a perfect frame counts as 100 dB."""
+    error = np.concatenate([s.squared_error for s in finished])
+    mean = (10 * np.log10(255.0**2 / np.maximum(error, 255.0**2 * 1e-10))).mean(axis=0)
+    return float(mean[0]), float(mean[0] if len(mean) == 1 else mean @ [6, 1, 1] / 8)
+
+
+def _report(
+    path: Path,
+    size: int,
+    source: VideoSource,
+    finished: Sequence[FinishedSegment],
+    crf: float,
+    seconds: float,
+) -> EncodeReport:
+    frames = sum(len(s.pts) for s in finished)
+    luma, yuv = _mean_psnr(finished)
+    info = source.info
+    return EncodeReport(
+        path=path,
+        bytes=size,
+        frames=frames,
+        duration=_duration(finished, info),
+        bpp=8 * size / (frames * info.width * info.height),
+        psnr_y=luma,
+        psnr_yuv=yuv,
+        seconds=seconds,
+        segments=len(finished),
+        warnings=tuple(source.warnings),
+        crf=crf,
+    )

@@ -1,0 +1,205 @@
+"""Integer context mixing for binary decisions, in whole arrays at a time.
+
+Each decision has a few contexts, one per table. A table keeps, for each of its contexts, how often
+a 0 and a 1 were seen. The tables' predictions are mixed in the logistic domain with integer weights
+(as in Mahoney's PAQ mixers), and tables and weights learn after every block of decisions. All of it is
+integer arithmetic on arrays, so the same bits come out on every machine; because a block's contexts are
+known before the block, it runs at numpy's speed and not at Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.entropy.coder import HALF, PROB_ONE, BitCoder, Bits, Ints
+
+STRETCH_BITS = 8
+_STRETCH_MAX = 2047
+_WEIGHT_BITS = 16
+_COUNT_LIMIT = 1023
+_FIRST_BLOCK = 256
+_RATE_SHIFT = 17
+_RATE_CAP = 512
+
+
+def _squash_table() -> Ints:
+    """round(65536 / (1 + exp(-x / 256))) for x = -2047..2047, by decimal arithmetic (no libm)."""
+    with localcontext() as context:
+        context.prec = 40
+        values = [
+            int((Decimal(PROB_ONE) / (1 + (Decimal(-x) / 256).exp())).to_integral_value())
+            for x in range(-_STRETCH_MAX, _STRETCH_MAX + 1)
+        ]
+    return np.clip(np.array(values, np.int64), 24, PROB_ONE - 24)
+
+
+_SQUASH = _squash_table()
+# stretch(p) for p = 0..4095 (12-bit probability): the x whose squash is nearest from below.
+_STRETCH = np.clip(np.searchsorted(_SQUASH, (np.arange(4096) * 16 + 8)) - _STRETCH_MAX, -_STRETCH_MAX, _STRETCH_MAX)
+
+
+class BinaryModel:
+    """Predicts a kind of binary decision from `len(sizes)` contexts each, and learns as it goes."""
+
+    def __init__(self, sizes: Sequence[int], selectors: int = 1) -> None:
+        """`sizes`: number of contexts of each table; `selectors`: number of mixing-weight sets."""
+        self._offsets = np.cumsum([0, *sizes[:-1]]).astype(np.int64)[:, None]
+        total = sum(sizes)
+        self._ones = np.zeros(total, np.int64)
+        self._seen = np.zeros(total, np.int64)
+        self._stretched = np.zeros(total, np.int64)
+        # Start a little above the plain average: several agreeing predictions are worth more than one.
+        start = (1 << _WEIGHT_BITS) * 5 // (4 * len(sizes))
+        self._weights = np.full((len(sizes), selectors), start, np.int64)
+        self._experience = 0
+
+    def code(
+        self,
+        coder: BitCoder,
+        contexts: Sequence[npt.NDArray[np.integer]],
+        selector: npt.NDArray[np.integer],
+        values: Bits | None,
+    ) -> Bits:
+        """Code the decisions of one pass; all contexts must be known before it begins."""
+        count = len(selector)
+        if not count:
+            return np.empty(0, np.int32)
+        rows = np.stack([np.asarray(c, np.int64) for c in contexts]) + self._offsets
+        sets = np.asarray(selector, np.int64)
+        out = np.empty(count, np.int32)
+        start = 0
+        while start < count:
+            # A block no longer than all that was seen before: the first ones are short and teach quickly.
+            stop = min(count, start + max(_FIRST_BLOCK, self._experience))
+            block = slice(start, stop)
+            out[block] = self._code_block(coder, rows[:, block], sets[block], None if values is None else values[block])
+            start = stop
+        return out
+
+    def _code_block(self, coder: BitCoder, rows: Ints, selector: Ints, values: Bits | None) -> Bits:
+        inputs = self._stretched[rows]
+        mixed = (inputs * self._weights[:, selector]).sum(axis=0) >> _WEIGHT_BITS
+        np.minimum(np.maximum(mixed, -_STRETCH_MAX, out=mixed), _STRETCH_MAX, out=mixed)
+        p1 = _SQUASH[mixed + _STRETCH_MAX]
+        bits = coder.bits(p1, values)
+        self._learn(rows, selector, inputs, p1, bits)
+        return bits
+
+    def _learn(self, rows: Ints, selector: Ints, inputs: Ints, p1: Ints, bits: Bits) -> None:
+        self._experience += len(bits)
+        products = ((bits.astype(np.int64) << 16) - p1) * inputs
+        sets = self._weights.shape[1]
+        if sets == 1:
+            used, gradient = np.array([len(bits)]), products.sum(axis=1, keepdims=True)
+        else:
+            used = np.bincount(selector, minlength=sets)
+            gradient = np.zeros((len(inputs), sets), np.int64)
+            np.add.at(gradient.T, selector, products.T)
+        # The mean gradient, times a number of steps that stops growing with the block.
+        self._weights += gradient // np.maximum(used, 1) * np.minimum(used, _RATE_CAP) >> _RATE_SHIFT
+        np.minimum(np.maximum(self._weights, 0, out=self._weights), 4 << _WEIGHT_BITS, out=self._weights)
+
+        flat = rows.ravel()
+        np.add.at(self._seen, flat, 1)
+        np.add.at(self._ones, rows[:, bits != 0].ravel(), 1)
+        n, k = self._seen[flat], self._ones[flat]
+        if n.max() > _COUNT_LIMIT:
+            while (over := n > _COUNT_LIMIT).any():
+                n, k = np.where(over, n >> 1, n), np.where(over, k >> 1, k)
+            self._seen[flat], self._ones[flat] = n, k
+        self._stretched[flat] = _stretch(k, n)
+
+    def state(self) -> tuple[Ints, Ints, Ints]:
+        """(times seen, ones among them, mixing weights): copies, for building priors."""
+        return self._seen.copy(), self._ones.copy(), self._weights.copy()
+
+    def restore(self, seen: Ints, ones: Ints, weights: Ints) -> None:
+        """Start from a state instead of from nothing."""
+        if seen.shape != self._seen.shape or ones.shape != seen.shape or weights.shape != self._weights.shape:
+            raise ValueError("a prior does not fit its model")
+        self._seen, self._ones, self._weights = seen.copy(), ones.copy(), weights.copy()
+        self._stretched = _stretch(self._ones, self._seen)
+        self._experience = int(seen[: int(self._offsets[1, 0]) if len(self._offsets) > 1 else None].sum())
+
+
+def _stretch(ones: Ints, seen: Ints) -> Ints:
+    """Logit of (ones + 1/2) / (seen + 1), which is 0 for a context never seen."""
+    found: Ints = _STRETCH[np.minimum(((2 * ones + 1) << 12) // (2 * seen + 2), 4095)]
+    return found
+
+
+def code_raw(coder: BitCoder, count: int, values: Bits | None) -> Bits:
+    """Code `count` decisions of probability one half."""
+    return coder.bits(np.full(count, HALF, np.int64), values)
+
+
+class MagnitudeModel:
+    """Non-negative integers above a known floor: unary up to `cap`, then Exp-Golomb bits."""
+
+    def __init__(self, sizes: Sequence[int], cap: int, selectors: int = 1) -> None:
+        """Each context of `sizes` is kept once for each of the `cap` unary places."""
+        self._cap = cap
+        self._unary = BinaryModel([s * cap for s in sizes], selectors * cap)
+        self._escape = BinaryModel([24], 1)
+
+    def models(self, name: str) -> dict[str, BinaryModel]:
+        """The adaptive models by name."""
+        return {name: self._unary, f"{name}.escape": self._escape}
+
+    def code(
+        self,
+        coder: BitCoder,
+        contexts: Sequence[npt.NDArray[np.integer]],
+        selector: npt.NDArray[np.integer],
+        values: npt.NDArray[np.integer] | None,
+    ) -> Ints:
+        """Code one value per entry of `selector`."""
+        count = len(selector)
+        out = np.zeros(count, np.int64)
+        alive = np.arange(count)
+        for place in range(self._cap):
+            if not len(alive):
+                return out
+            more = self._unary.code(
+                coder,
+                [np.asarray(c)[alive].astype(np.int64) * self._cap + place for c in contexts],
+                np.asarray(selector)[alive].astype(np.int64) * self._cap + place,
+                None if values is None else (values[alive] > place).astype(np.int32),
+            )
+            alive = alive[more.astype(bool)]
+            out[alive] += 1
+        if len(alive):
+            out[alive] += self._code_escape(coder, None if values is None else values[alive] - self._cap, len(alive))
+        return out
+
+    def _code_escape(self, coder: BitCoder, values: npt.NDArray[np.integer] | None, count: int) -> Ints:
+        """Exp-Golomb of order 0: the number of bits of value + 1 in unary, then those bits."""
+        length = np.zeros(count, np.int64)
+        target = None if values is None else np.frexp((values + 1).astype(np.float64))[1].astype(np.int64) - 1
+        alive = np.arange(count)
+        for place in range(23):
+            more = self._escape.code(
+                coder,
+                [np.full(len(alive), place)],
+                np.zeros(len(alive), np.int64),
+                None if target is None else (target[alive] > place).astype(np.int32),
+            )
+            alive = alive[more.astype(bool)]
+            length[alive] += 1
+            if not len(alive):
+                break
+        result = np.ones(count, np.int64)
+        for place in range(int(length.max(initial=0))):
+            active = np.flatnonzero(length > place)
+            shift = length[active] - 1 - place
+            bits = code_raw(
+                coder,
+                len(active),
+                None if values is None else ((values[active] + 1) >> shift & 1).astype(np.int32),
+            )
+            result[active] = result[active] * 2 + bits
+        return result - 1

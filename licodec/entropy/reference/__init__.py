@@ -1,0 +1,146 @@
+"""A slow, readable decoder of a segment's symbols, written from `bitstream_spec.md`: the oracle of the tests.
+
+It shares no code with the fast decoder: plain integers, one decision at a time, a range decoder of its own.
+Section names in the docstrings are those of the specification. For use, see `licodec.entropy.segment`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from licodec.container import ByteReader
+from licodec.entropy.reference.mixing import Model, RangeDecoder
+from licodec.entropy.reference.motion import BlendSyntax, MotionSyntax
+from licodec.entropy.reference.residual import ResidualSyntax
+from licodec.entropy.reference.tensors import TensorSyntax
+from licodec.errors import DamagedFileError
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Geometry
+from licodec.model.pyramid import Picture, pyramid
+from licodec.model.symbols import QUANTISER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
+
+__all__ = ["Model", "RangeDecoder", "decode_segment"]
+
+MAX_GROUP = 64
+WEIGHT_LIMIT = 1 << 15
+LATENT_LIMIT = 1 << 12
+
+
+def decode_segment(payload: bytes, geometry: Geometry, config: ModelConfig, frames: int) -> SegmentSymbols:
+    """All symbols of a segment of the default profile that the index says has `frames` frames.
+
+    Raises:
+        DamagedFileError: the payload is not what the specification allows.
+    """
+    reader = ByteReader(payload)
+    count = reader.varint()
+    if count > frames - 1:
+        raise reader.damaged("more groups than frames")
+    groups = tuple(reader.varint() for _ in range(count))
+    if not all(1 <= distance <= MAX_GROUP for distance in groups) or sum(groups) != frames - 1:
+        raise reader.damaged("groups that do not make up the frames")
+    flags = reader.u8()
+    if flags > 1:
+        raise reader.damaged("unknown flags")
+    rows = min(8, 2 + max((g - 1).bit_length() for g in groups)) if groups else 1
+    quantisers = np.array([[reader.u8() for _ in geometry.groups] for _ in range(rows)], np.uint8)
+    if quantisers.max() > QUANTISER_MAX:
+        raise reader.damaged("quantiser out of range")
+    shapes = parameter_shapes(geometry, config) if flags & 1 else []
+    steps = [reader.u8() for _ in shapes]
+    if reader.remaining % 4:
+        raise reader.damaged("the range-coded part is not whole words")
+    coder = RangeDecoder(reader.raw(reader.remaining))
+
+    network = TensorSyntax(coder, len(shapes), "")
+    weights = [network.decode(kind, shape) for kind, shape in enumerate(shapes)]
+    if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights):
+        raise reader.damaged("network weight out of range")
+    symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
+    pictures = PictureSyntax(coder, geometry, config)
+    for batch in pyramid(groups):
+        symbols.pictures.update(pictures.decode(batch))
+    return symbols
+
+
+def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int, ...]]:
+    """`Network`: shapes of the parameter tensors."""
+    sx, sy = geometry.subsampling
+    content = 4 + (2 * (2 // sx) * (2 // sy) if len(geometry.shapes) == 3 else 0)
+    ends = [content + 12, config.width, config.width, content]
+    shapes: list[tuple[int, ...]] = []
+    for inputs, outputs in zip(ends, ends[1:], strict=False):
+        low_rank = config.rank * (outputs + inputs)
+        shapes += [(outputs, inputs, 3, 3), (outputs,)]
+        shapes += [(config.hyper_width, config.latent_dim), (config.hyper_width,)]
+        shapes += [(low_rank, config.hyper_width), (low_rank,)]
+    return shapes
+
+
+class PictureSyntax:
+    """`Pictures`: batches of pictures in coding order."""
+
+    def __init__(self, coder: RangeDecoder, geometry: Geometry, config: ModelConfig) -> None:
+        self._geometry, self._config = geometry, config
+        self._side = TensorSyntax(coder, 2, "side.")
+        self._motion = MotionSyntax(coder)
+        self._blend = BlendSyntax(coder)
+        names = ("luma.", "chroma.")
+        self._residual = [ResidualSyntax(coder, len(p), name) for p, name in zip(geometry.groups, names, strict=False)]
+        self._latents: dict[int, np.ndarray] = {}
+        self._activity: dict[int, list[np.ndarray]] = {}
+
+    def decode(self, batch: Sequence[Picture]) -> dict[int, PictureSymbols]:
+        """The pictures of a batch by frame."""
+        level = min(batch[0].level, 7)
+        out = {p.frame: PictureSymbols.blank(self._geometry, self._config, p) for p in batch}
+        self._decode_side(batch, out)
+        for second in range(2):
+            moving = [p.frame for p in batch if len(set(p.refs)) > second]
+            corrections = self._motion.decode(len(moving), self._geometry.node_shapes, level, second)
+            for i, frame in enumerate(moving):
+                out[frame].corrections[second] = [nodes[i] for nodes in corrections]
+        blended = [p.frame for p in batch if len(set(p.refs)) == 2]
+        for frame, blend in zip(blended, self._blend.decode(len(blended), self._geometry.blend_shape, level), strict=True):
+            out[frame].blend = blend
+        for group in range(len(self._geometry.groups)):
+            self._decode_residual(batch, group, level, out)
+        return out
+
+    def _decode_side(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
+        quantisers = self._side.decode(0, (len(batch), 1))
+        differences = self._side.decode(1, (len(batch), self._config.latent_dim))
+        for i, p in enumerate(batch):
+            expected = sum(self._latents[r] for r in p.refs) >> 1 if p.refs else 0
+            latent = (expected + differences[i]).astype(np.int32)
+            if abs(quantisers[i, 0]) > QUANTISER_MAX or np.abs(latent).max() > LATENT_LIMIT:
+                raise DamagedFileError("quantiser or latent out of range")
+            out[p.frame].quantiser, out[p.frame].latent = int(quantisers[i, 0]), latent
+            self._latents[p.frame] = latent
+
+    def _decode_residual(self, batch: Sequence[Picture], group: int, level: int, out: dict[int, PictureSymbols]) -> None:
+        rows, columns = self._geometry.padded(group)
+        cells = (rows // 8, columns // 8)
+        past = np.zeros((len(batch), *cells), np.int64)
+        guide = np.zeros((len(batch), *cells), np.int64)
+        for i, p in enumerate(batch):
+            for r in p.refs:
+                past[i] += self._activity[r][group].max(axis=0)
+            if group:
+                guide[i] = self._luma_guide(p.frame, cells)
+        sizes, levels, activity = self._residual[group].decode(past, guide, level)
+        for i, p in enumerate(batch):
+            out[p.frame].sizes[group] = sizes[i]
+            out[p.frame].levels[group] = SparseLevels.of(levels[i])
+            self._activity.setdefault(p.frame, []).append(activity[i])
+
+    def _luma_guide(self, frame: int, cells: tuple[int, int]) -> np.ndarray:
+        """Largest luma activity over each chroma cell."""
+        luma = self._activity[frame][0][0]
+        sx, sy = self._geometry.subsampling
+        guide = np.zeros(cells, np.int64)
+        for y, x in np.ndindex(cells):
+            guide[y, x] = luma[y * sy : (y + 1) * sy, x * sx : (x + 1) * sx].max(initial=0)
+        return guide

@@ -1,0 +1,230 @@
+"""Syntax of a whole segment of the default profile: header, network, then the pictures batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.container import ByteReader, ByteWriter
+from licodec.entropy.coder import BitCoder, BitDecoder, BitEncoder
+from licodec.entropy.mixing import BinaryModel
+from licodec.entropy.motion import BlendCoder, MotionCoder
+from licodec.entropy.priors import State, restore, shipped
+from licodec.entropy.residual import ResidualCoder, ResidualSymbols
+from licodec.entropy.weights import TensorCoder, code_tensors
+from licodec.errors import DamagedFileError
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Geometry
+from licodec.model.motion import LEVELS
+from licodec.model.pyramid import Picture, pyramid
+from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.synthesis import parameter_shapes
+from licodec.quant.steps import QUANTISER_MAX
+
+MAX_GROUP = 64
+"""Largest distance between anchors."""
+_PYRAMID_LEVELS = 8
+_HAS_NETWORK = 1
+_LATENT_LIMIT = 1 << 12
+_WEIGHT_LIMIT = 1 << 15
+_QUANTISER_KIND, _LATENT_KIND = 0, 1
+
+
+class PictureCoder:
+    """Codes batches of pictures; what it learns and remembers lasts for one segment."""
+
+    def __init__(self, geometry: Geometry, config: ModelConfig, priors: dict[str, State] | None = None) -> None:
+        """`priors`: states of the models to start from; None: those shipped with the codec."""
+        self._geometry = geometry
+        self._config = config
+        self._motion = MotionCoder()
+        self._blend = BlendCoder()
+        self._residual = [ResidualCoder(len(planes)) for planes in geometry.groups]
+        self._side = TensorCoder(2)
+        self._activity: dict[int, list[npt.NDArray[np.uint8]]] = {}
+        self._latents: dict[int, npt.NDArray[np.int32]] = {}
+        restore(self.models(), shipped() if priors is None else priors)
+
+    def models(self) -> dict[str, BinaryModel]:
+        """Every adaptive model by name, in the order of the priors file."""
+        parts = {"motion": self._motion.models(), "blend": self._blend.models(), "side": self._side.models()}
+        for g, residual in enumerate(self._residual):
+            parts[("luma", "chroma")[g]] = residual.models()
+        return {f"{part}.{name}": model for part, models in parts.items() for name, model in models.items()}
+
+    def code(self, coder: BitCoder, batch: list[Picture], pictures: dict[int, PictureSymbols]) -> None:
+        """Code one batch of `pyramid` in place; a decoder passes blank pictures."""
+        level = batch[0].level
+        symbols = [pictures[p.frame] for p in batch]
+        self._code_side(coder, batch, symbols)
+        for k in range(2):
+            fields = [s.corrections[k] for s in symbols if len(s.corrections) > k]
+            if fields:
+                stacked = [np.stack([f[depth] for f in fields]) for depth in range(LEVELS)]
+                self._motion.code(coder, stacked, level, k)
+                if coder.decoding:
+                    for i, f in enumerate(fields):
+                        f[:] = [s[i] for s in stacked]
+        blends = [s for s in symbols if s.blend is not None]
+        if blends:
+            modes = np.stack([s.blend for s in blends if s.blend is not None])
+            self._blend.code(coder, modes, level)
+            if coder.decoding:
+                for s, mode in zip(blends, modes, strict=True):
+                    s.blend = mode
+        for g in range(len(self._geometry.groups)):
+            self._code_residual(coder, g, batch, symbols)
+
+    def _code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
+        """Quantiser offsets, and latents as differences from the mean of the references' latents."""
+        quantisers = np.array([[s.quantiser] for s in symbols], np.int32)
+        self._side.code(coder, _QUANTISER_KIND, quantisers)
+        expected = np.stack([self._expected_latent(p) for p in batch])
+        difference = np.stack([s.latent for s in symbols]) - expected
+        self._side.code(coder, _LATENT_KIND, difference)
+        for p, s, quantiser, latent in zip(batch, symbols, quantisers, difference + expected, strict=True):
+            if abs(int(quantiser[0])) > QUANTISER_MAX or np.abs(latent).max(initial=0) > _LATENT_LIMIT:
+                raise DamagedFileError(f"frame {p.frame} of the segment has a quantiser or latent out of range")
+            s.quantiser, s.latent = int(quantiser[0]), latent
+            self._latents[p.frame] = latent
+
+    def _expected_latent(self, picture: Picture) -> npt.NDArray[np.int32]:
+        if not picture.refs:
+            return np.zeros(self._config.latent_dim, np.int32)
+        first, second = (self._latents[r] for r in picture.refs)
+        return np.asarray((first + second) >> 1, np.int32)
+
+    def _code_residual(self, coder: BitCoder, g: int, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
+        stacked = ResidualSymbols(
+            np.stack([s.sizes[g] for s in symbols]), np.stack([s.levels[g].dense() for s in symbols])
+        )
+        cells = self._geometry.cells(g)
+        none = np.zeros(cells, np.uint8)
+        past = np.stack(
+            [np.stack([self._activity[r][g].max(axis=0) for r in p.refs] if p.refs else [none, none]) for p in batch]
+        )
+        guide = np.stack([self._luma_guide(p, cells) for p in batch]) if g else None
+        activity = self._residual[g].code(coder, stacked, batch[0].level, past, guide)
+        for i, (p, s) in enumerate(zip(batch, symbols, strict=True)):
+            self._activity.setdefault(p.frame, []).append(activity[i])
+            if coder.decoding:
+                s.sizes[g], s.levels[g] = stacked.sizes[i], SparseLevels.of(stacked.levels[i])
+
+    def _luma_guide(self, picture: Picture, cells: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """Largest luma activity over each chroma cell."""
+        luma = self._activity[picture.frame][0][0]
+        sx, sy = self._geometry.subsampling
+        rows, columns = cells[0] * sy, cells[1] * sx
+        luma = luma[:rows, :columns]
+        luma = np.pad(luma, [(0, rows - luma.shape[0]), (0, columns - luma.shape[1])])
+        guide: npt.NDArray[np.uint8] = luma.reshape(cells[0], sy, cells[1], sx).max(axis=(1, 3))
+        return guide
+
+    def forget(self, keep: set[int]) -> None:
+        """Drop the memory of frames that no later picture refers to."""
+        for memory in (self._activity, self._latents):
+            for frame in [f for f in memory if f not in keep]:
+                del memory[frame]
+
+
+def last_use(groups: tuple[int, ...]) -> dict[int, int]:
+    """For each frame, the index of the last batch that needs it."""
+    last = {}
+    for index, batch in enumerate(pyramid(groups)):
+        for picture in batch:
+            last[picture.frame] = index
+            for r in picture.refs:
+                last[r] = index
+    return last
+
+
+def quantiser_rows(groups: tuple[int, ...]) -> int:
+    """Rows of `SegmentSymbols.quantisers`."""
+    return min(_PYRAMID_LEVELS, 2 + max((g - 1).bit_length() for g in groups)) if groups else 1
+
+
+def write_segment(symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig) -> bytes:
+    """Payload of one segment."""
+    writer = ByteWriter()
+    writer.varint(len(symbols.groups))
+    for distance in symbols.groups:
+        writer.varint(distance)
+    writer.u8(_HAS_NETWORK if symbols.weights is not None else 0)
+    for row in symbols.quantisers:
+        for value in row:
+            writer.u8(int(value))
+    coder = BitEncoder()
+    if symbols.weights is not None:
+        for step in symbols.weight_steps:
+            writer.u8(step)
+        code_tensors(coder, symbols.weights)
+    pictures = PictureCoder(geometry, config)
+    for batch in pyramid(symbols.groups):
+        pictures.code(coder, batch, symbols.pictures)
+    writer.raw(coder.finish())
+    return writer.to_bytes()
+
+
+def frames_in(payload: bytes) -> int:
+    """Number of frames that a payload says it has."""
+    reader = ByteReader(payload)
+    return 1 + sum(reader.varint() for _ in range(reader.varint()))
+
+
+class SegmentReader:
+    """Parses a segment's payload; `batches` yields its pictures as they become known."""
+
+    def __init__(self, payload: bytes, geometry: Geometry, config: ModelConfig, frames: int, where: str = "") -> None:
+        reader = ByteReader(payload, where)
+        self._geometry, self._config, self._where = geometry, config, where
+        groups = tuple(self._distance(reader) for _ in range(self._count(reader, frames)))
+        if sum(groups) + 1 != frames:
+            raise reader.damaged(f"has {sum(groups) + 1} frames where the index says {frames}")
+        flags = reader.u8()
+        if flags & ~_HAS_NETWORK:
+            raise reader.damaged(f"unknown flags {flags:#x}")
+        rows = quantiser_rows(groups)
+        quantisers = np.frombuffer(reader.raw(rows * len(geometry.groups)), np.uint8).reshape(rows, -1)
+        if quantisers.max() > QUANTISER_MAX:
+            raise reader.damaged(f"quantiser {quantisers.max()} is over {QUANTISER_MAX}")
+        shapes = parameter_shapes(geometry, config) if flags & _HAS_NETWORK else []
+        steps = [reader.u8() for _ in shapes]
+        stream = reader.raw(reader.remaining)
+        if len(stream) % 4:
+            raise reader.damaged("its entropy-coded part is not whole 32-bit words")
+        self._coder = BitDecoder(stream)
+        weights = [np.zeros(shape, np.int32) for shape in shapes]
+        code_tensors(self._coder, weights)
+        if any(np.abs(w).max() > _WEIGHT_LIMIT for w in weights):
+            raise reader.damaged("a network weight is out of range")
+        self.symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
+
+    @staticmethod
+    def _count(reader: ByteReader, frames: int) -> int:
+        count = reader.varint()
+        if count > max(0, frames - 1):
+            raise reader.damaged(f"has {count} groups for {frames} frames")
+        return count
+
+    @staticmethod
+    def _distance(reader: ByteReader) -> int:
+        distance = reader.varint()
+        if not 1 <= distance <= MAX_GROUP:
+            raise reader.damaged(f"group of {distance} frames, outside 1..{MAX_GROUP}")
+        return distance
+
+    def batches(self) -> Iterator[list[Picture]]:
+        """Parse batch after batch into `symbols.pictures`; the caller may delete those it is done with."""
+        last = last_use(self.symbols.groups)
+        coder = PictureCoder(self._geometry, self._config)
+        for index, batch in enumerate(pyramid(self.symbols.groups)):
+            for picture in batch:
+                self.symbols.pictures[picture.frame] = PictureSymbols.blank(self._geometry, self._config, picture)
+            try:
+                coder.code(self._coder, batch, self.symbols.pictures)
+            except DamagedFileError as error:
+                raise DamagedFileError(f"{self._where}: {error}") from None
+            yield batch
+            coder.forget({frame for frame, end in last.items() if end > index})

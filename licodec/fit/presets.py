@@ -1,0 +1,52 @@
+"""What each preset spends its time on: values of one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Effort of a fit; the file format knows nothing of it."""
+
+    flow: int
+    """OpenCV DIS preset of the first motion estimate (0 ultrafast, 1 fast, 2 medium)."""
+    gauss_newton: int
+    """Gauss-Newton steps on each motion field."""
+    group: int
+    """Distance between anchors, in frames."""
+    steps: int
+    """Training steps of the synthesis network."""
+    width: int
+    """Channels of the synthesis network."""
+
+
+PRESETS = {
+    "ultrafast": Preset(flow=0, gauss_newton=1, group=16, steps=120, width=8),
+    "fast": Preset(flow=1, gauss_newton=2, group=16, steps=600, width=16),
+    "medium": Preset(flow=2, gauss_newton=3, group=16, steps=3000, width=24),
+    "slow": Preset(flow=2, gauss_newton=4, group=16, steps=12000, width=32),
+    "placebo": Preset(flow=2, gauss_newton=6, group=16, steps=40000, width=48),
+}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The trade between squared error and bits, from a constant rate factor."""
+
+    crf: float
+    """0..51, lower is better; six steps double the quantisation step."""
+
+    level_offsets: tuple[float, ...] = (-3.0, 0.0, 1.5, 2.5, 3.5, 4.0, 4.5, 4.5)
+    """Added to the CRF for each level of the pyramid: what many others are predicted from is coded finely."""
+    worth: float = 0.14
+    """lambda / step^2: squared error (8-bit scale) that a bit must save."""
+
+    def step(self, level: int) -> float:
+        """Quantisation step of luma at a pyramid level."""
+        offset = self.level_offsets[min(level, len(self.level_offsets) - 1)]
+        return float(2.0 ** ((self.crf + offset - 4) / 6))
+
+    def bit_worth(self, level: int) -> float:
+        """Squared luma error a bit is worth at a level."""
+        return self.worth * self.step(level) ** 2

@@ -1,0 +1,219 @@
+"""The fit of one segment: search and code, train the synthesis network, code again behind it.
+
+References are always the pictures as a decoder will render them (closed loop), so errors do not build up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from licodec.entropy.segment import SegmentReader, frames_in, quantiser_rows, write_segment
+from licodec.fit.presets import Preset, Quality
+from licodec.fit.residual import Rates, default_rates, quantise
+from licodec.fit.search import MotionSearch
+from licodec.fit.synthesis import CropSet, train
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.motion import Field, Known
+from licodec.model.pyramid import Picture, pyramid
+from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.quant.steps import quantiser_of
+from licodec.render.picture import predict
+from licodec.render.player import Contents
+
+_SAVE_EVERY = 10.0
+"""Seconds of work that an interruption may cost."""
+
+Source = Callable[[int], Planes]
+"""Working planes of a frame of the segment, by index."""
+
+
+def split_groups(frames: int, distance: int) -> tuple[int, ...]:
+    """Full groups of `distance` frames and what is left."""
+    whole, rest = divmod(frames - 1, distance)
+    return (distance,) * whole + ((rest,) if rest else ())
+
+
+class SegmentFit:
+    """State of one segment's fit; `symbols` is complete after each `code` pass."""
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        config: ModelConfig,
+        source: Source,
+        groups: tuple[int, ...],
+        quality: Quality,
+        preset: Preset,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self._geometry, self._config, self._source = geometry, config, source
+        self._quality, self._preset, self._seed = quality, preset, seed
+        self._rates: Rates = default_rates()
+        self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
+
+    def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
+        sx, sy = self._geometry.subsampling
+        # A chroma sample covers sx * sy luma samples, and weighs as much in RGB.
+        chroma = 1 / np.sqrt(sx * sy)
+        rows = [
+            [
+                quantiser_of(self._quality.step(level) * (chroma if g else 1.0))
+                for g in range(len(self._geometry.groups))
+            ]
+            for level in range(quantiser_rows(groups))
+        ]
+        return np.array(rows, np.uint8)
+
+    def code(self, crops: CropSet, done: Callable[[Picture], None] | None = None) -> None:
+        """Find the motion and the residual of every picture in coding order, in closed loop.
+
+        Pictures that have symbols already (of a resumed fit) are only rendered.
+        """
+        contents = Contents(self._geometry, self.symbols)
+        searcher = MotionSearch(self._geometry, self._preset)
+        pictures: dict[int, Picture] = {}
+        for batch in pyramid(self.symbols.groups):
+            for picture in batch:
+                pictures[picture.frame] = picture
+                source = self._source(picture.frame)
+                references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
+                if picture.frame not in self.symbols.pictures:
+                    self._find_motion(searcher, picture, source, contents.motion, references)
+                    contents.add(picture)
+                    self._quantise(picture, source, contents.motion[picture.frame], references)
+                else:
+                    contents.add(picture)
+                content = contents(picture, pictures)
+                crops.add(picture.frame, source, content.planes, content.apart, content.residual)
+                if done:
+                    done(picture)
+
+    def _find_motion(
+        self,
+        searcher: MotionSearch,
+        picture: Picture,
+        source: Planes,
+        known: Known,
+        references: dict[int, Planes],
+    ) -> None:
+        symbols = PictureSymbols.blank(self._geometry, self._config, picture)
+        symbols.corrections, symbols.blend = searcher.search(
+            picture, source[0], known, references, self._quality.bit_worth(picture.level)
+        )
+        self.symbols.pictures[picture.frame] = symbols
+
+    def _quantise(self, picture: Picture, source: Planes, fields: list[Field], references: dict[int, Planes]) -> None:
+        symbols = self.symbols.pictures[picture.frame]
+        prediction = predict(self._geometry, fields, symbols.blend, [references[f.target] for f in fields]).planes
+        steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
+        for g, members in enumerate(self._geometry.groups):
+            wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
+            worth = self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
+            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, self._rates)
+            symbols.levels[g] = SparseLevels.of(levels)
+
+    def train(
+        self,
+        crops: CropSet,
+        *,
+        device: str,
+        seconds: float | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> bytes:
+        """Fit the synthesis network and the latents, keep them if they are worth their bits; the payload."""
+        without = self.to_bytes()
+        trained = train(
+            crops,
+            self._geometry,
+            self._config,
+            self.symbols.frames,
+            self._preset.steps,
+            seed=self._seed,
+            device=device,
+            seconds=seconds,
+            progress=progress,
+        )
+        self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
+        self._set_latents(trained.latents)
+        with_network = self.to_bytes()
+        if trained.gain > 8 * (len(with_network) - len(without)) * self._quality.bit_worth(2):
+            return with_network
+        self.symbols.weights, self.symbols.weight_steps = None, []
+        self._set_latents(np.zeros_like(trained.latents))
+        return without
+
+    def _set_latents(self, latents: npt.NDArray[np.int32]) -> None:
+        for frame, picture in self.symbols.pictures.items():
+            picture.latent = latents[frame]
+
+    def to_bytes(self) -> bytes:
+        """Payload of the segment as it stands."""
+        return write_segment(self.symbols, self._geometry, self._config)
+
+    def partial(self, groups: int) -> bytes:
+        """Payload of the first `groups` groups: a shorter segment in its own right."""
+        head = replace(self.symbols, groups=self.symbols.groups[:groups])
+        head.quantisers = head.quantisers[: quantiser_rows(head.groups)]
+        return write_segment(head, self._geometry, self._config)
+
+    def resume(self, payload: bytes) -> None:
+        """Take the pictures of a `partial` payload over."""
+        reader = SegmentReader(payload, self._geometry, self._config, frames_in(payload))
+        for _ in reader.batches():
+            pass
+        self.symbols.pictures.update(reader.symbols.pictures)
+
+
+def _pad(plane: Floats, shape: tuple[int, int]) -> Floats:
+    return cv2.copyMakeBorder(plane, 0, shape[0] - plane.shape[0], 0, shape[1] - plane.shape[1], cv2.BORDER_REPLICATE)
+
+
+def fit_segment(
+    geometry: Geometry,
+    config: ModelConfig,
+    source: Source,
+    frames: int,
+    quality: Quality,
+    preset: Preset,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    time_left: Callable[[], float | None] = lambda: None,
+    report: Callable[[str, int, int], None] = lambda stage, step, steps: None,
+    partial: bytes | None = None,
+    save_partial: Callable[[bytes], None] | None = None,
+) -> bytes:
+    """Payload of a segment: code every picture, then train the synthesis on what came out."""
+    fit = SegmentFit(geometry, config, source, split_groups(frames, preset.group), quality, preset, seed=seed)
+    if partial is not None:
+        fit.resume(partial)
+    crops = CropSet(geometry, frames, seed)
+    ends = list(itertools.accumulate(fit.symbols.groups, initial=0))
+    done, saved = 0, time.monotonic()
+
+    def picture_done(picture: Picture) -> None:
+        nonlocal done, saved
+        done += 1
+        report("code", done, frames)
+        # All pictures up to an anchor are coded when their count says so: groups are coded one after the other.
+        if save_partial and done - 1 in ends and time.monotonic() - saved > _SAVE_EVERY:
+            save_partial(fit.partial(ends.index(done - 1)))
+            saved = time.monotonic()
+
+    fit.code(crops, picture_done)
+    if not preset.steps:
+        return fit.to_bytes()
+    if save_partial and time.monotonic() - saved > _SAVE_EVERY:
+        save_partial(fit.to_bytes())
+    return fit.train(
+        crops, device=device, seconds=time_left(), progress=lambda step, steps: report("train", step, steps)
+    )

@@ -1,0 +1,1 @@
+"""Objective quality: PSNR, SSIM, MS-SSIM, BD-rate, and pictures of them."""

@@ -1,0 +1,119 @@
+"""Motion fields: integer vectors on a grid, refined level by level, read between the nodes.
+
+A field points from a picture into one of its references. Its nodes stand in the middle of 8 x 8 luma
+cells and hold quarter samples. It is the sum of a base field that the decoder can derive (from motion
+already decoded, scaled by time) and a correction in the hierarchical hat basis: corrections on nodes
+64, 32, 16 and 8 samples apart, each level added to the interpolated sum of the coarser ones. Everything
+up to the node vectors is integer arithmetic; interpolated positions are dyadic rationals that single
+precision holds exactly, so every machine reads the same positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.model.pyramid import Picture
+
+NODE = 8
+"""Luma samples between nodes of the finest level."""
+LEVELS = 4
+"""Levels of nodes: 8, 16, 32 and 64 samples apart."""
+UNIT = 4
+"""Vector steps a luma sample."""
+LIMIT = 4095
+"""Largest component, in steps: interpolated positions then fit a float32 exactly."""
+
+Vectors = npt.NDArray[np.int32]
+"""[rows, columns, 2] (x, y) in quarter samples."""
+
+
+def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
+    """(rows, columns) of the nodes of each level, finest first, for a luma plane."""
+    shape = (-(-height // NODE), -(-width // NODE))
+    shapes = [shape]
+    for _ in range(LEVELS - 1):
+        shape = (-(-shape[0] // 2), -(-shape[1] // 2))
+        shapes.append(shape)
+    return shapes
+
+
+def upsample(nodes: Vectors, shape: tuple[int, int]) -> Vectors:
+    """Nodes at twice the density by bilinear interpolation, rounded to nearest (halves up)."""
+    p = np.pad(nodes, [(1, 1), (1, 1), (0, 0)], mode="edge")
+    centre, rows = p[1:-1], np.empty((2 * nodes.shape[0], p.shape[1], 2), np.int32)
+    rows[0::2] = 3 * centre + p[:-2]
+    rows[1::2] = 3 * centre + p[2:]
+    out = np.empty((2 * nodes.shape[0], 2 * nodes.shape[1], 2), np.int32)
+    out[:, 0::2] = 3 * rows[:, 1:-1] + rows[:, :-2]
+    out[:, 1::2] = 3 * rows[:, 1:-1] + rows[:, 2:]
+    return (out[: shape[0], : shape[1]] + 8) >> 4
+
+
+def compose(corrections: Sequence[npt.NDArray]) -> Vectors:
+    """Sum of the levels' corrections, finest first, on the finest nodes."""
+    field = corrections[-1].astype(np.int32)
+    for step in reversed(corrections[:-1]):
+        field = upsample(field, step.shape[:2]) + step
+    return field
+
+
+def scaled(field: Vectors, numerator: int, denominator: int) -> Vectors:
+    """field * numerator / denominator, rounded to nearest (halves up); denominator not zero."""
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    return ((2 * field * numerator + denominator) // (2 * denominator)).astype(np.int32)
+
+
+def clip(field: Vectors) -> Vectors:
+    """Vectors within +-LIMIT."""
+    return np.clip(field, -LIMIT, LIMIT)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Motion from one frame to another."""
+
+    target: int
+    """Frame of the segment that the vectors point into."""
+    vectors: Vectors
+
+
+Known = dict[int, list[Field]]
+"""For each decoded frame, the fields to its distinct references."""
+
+
+def base_field(picture: Picture, own: Sequence[Field], known: Known, shape: tuple[int, int]) -> Vectors:
+    """What the next field of `picture` is expected to be, before its corrections.
+
+    The second field: the first one, as if everything moved evenly. The first: motion already known between the
+    two references (or, for an anchor, between the two anchors before it), scaled to this picture's distance.
+    """
+    t = picture.frame
+    first, second = picture.refs
+    if own:
+        return clip(scaled(own[0].vectors, second - t, first - t))
+    if picture.level == 1:
+        for field in known[first]:
+            return clip(scaled(field.vectors, t - first, first - field.target))
+    for frame, target in ((second, first), (first, second)):
+        for field in known[frame]:
+            if field.target == target:
+                return clip(scaled(field.vectors, first - t, target - frame))
+    return np.zeros((*shape, 2), np.int32)
+
+
+def fields(
+    picture: Picture,
+    corrections: Sequence[Sequence[npt.NDArray[np.int16]]],
+    known: Known,
+    shape: tuple[int, int],
+) -> list[Field]:
+    """The fields of a picture from its corrections."""
+    own: list[Field] = []
+    for target, steps in zip(dict.fromkeys(picture.refs), corrections, strict=True):
+        own.append(Field(target, clip(base_field(picture, own, known, shape) + compose(steps))))
+    return own

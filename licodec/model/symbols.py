@@ -1,0 +1,101 @@
+"""What a file says, as integers: the symbols of a segment and of each of its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Geometry
+from licodec.model.pyramid import Picture
+from licodec.quant.steps import QUANTISER_MAX, step_of
+
+
+@dataclass(frozen=True)
+class SparseLevels:
+    """Integer coefficients of a plane group, of which few are not zero."""
+
+    shape: tuple[int, int, int]
+    """(planes, rows, columns)"""
+    index: npt.NDArray[np.int32]
+    """Flat positions of the nonzero levels, rising."""
+    value: npt.NDArray[np.int16]
+    """Their values."""
+
+    @staticmethod
+    def of(levels: npt.NDArray[np.int16]) -> SparseLevels:
+        """From a dense array [planes, rows, columns]."""
+        index = np.flatnonzero(levels).astype(np.int32)
+        planes, rows, columns = levels.shape
+        return SparseLevels((planes, rows, columns), index, levels.reshape(-1)[index])
+
+    def dense(self) -> npt.NDArray[np.int16]:
+        """[planes, rows, columns]"""
+        out = np.zeros(self.shape, np.int16)
+        out.reshape(-1)[self.index] = self.value
+        return out
+
+
+@dataclass
+class PictureSymbols:
+    """One picture of the default profile."""
+
+    latent: npt.NDArray[np.int32]
+    """[latent_dim] quantised z_t."""
+    quantiser: int
+    """Added to the level's quantiser index."""
+    corrections: list[list[npt.NDArray[np.int16]]]
+    """For each distinct reference: motion corrections [rows, columns, 2] of each level, finest first."""
+    blend: npt.NDArray[np.uint8] | None
+    """[rows / 16, columns / 16] 0: mean of both references, 1: the first, 2: the second; None with fewer than two."""
+    sizes: list[npt.NDArray[np.uint8]]
+    """For each plane group: [rows / 8, columns / 8] block size index of each cell."""
+    levels: list[SparseLevels]
+    """For each plane group: the quantised cosine coefficients, each block in its own place."""
+
+    @staticmethod
+    def blank(geometry: Geometry, config: ModelConfig, picture: Picture) -> PictureSymbols:
+        """All zeros: the prediction itself."""
+        references = len(set(picture.refs))
+        return PictureSymbols(
+            latent=np.zeros(config.latent_dim, np.int32),
+            quantiser=0,
+            corrections=[
+                [np.zeros((*shape, 2), np.int16) for shape in geometry.node_shapes] for _ in range(references)
+            ],
+            blend=np.zeros(geometry.blend_shape, np.uint8) if references == 2 else None,
+            sizes=[np.full(geometry.cells(g), 2, np.uint8) for g in range(len(geometry.groups))],
+            levels=[
+                SparseLevels((len(planes), *geometry.padded(g)), np.empty(0, np.int32), np.empty(0, np.int16))
+                for g, planes in enumerate(geometry.groups)
+            ],
+        )
+
+
+@dataclass
+class SegmentSymbols:
+    """One segment of the default profile."""
+
+    groups: tuple[int, ...]
+    """Distances between anchors."""
+    quantisers: npt.NDArray[np.uint8]
+    """[levels of the pyramid, plane groups] quantiser index of each level."""
+    weights: list[npt.NDArray[np.int32]] | None
+    """Quantised parameters of the synthesis network, in `parameter_shapes` order; None: no network."""
+    weight_steps: list[int]
+    """For each parameter tensor k: its step is 2^(-k / 4)."""
+    pictures: dict[int, PictureSymbols] = field(default_factory=dict)
+    """By frame index."""
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return sum(self.groups) + 1
+
+    def step(self, picture: Picture, group: int) -> float:
+        """Quantisation step of a picture's coefficients."""
+        level = min(picture.level, len(self.quantisers) - 1)
+        index = int(self.quantisers[level, group]) + self.pictures[picture.frame].quantiser
+        return step_of(min(max(index, 0), QUANTISER_MAX))

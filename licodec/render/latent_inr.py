@@ -1,0 +1,32 @@
+"""Plays a segment of the paper profile: every picture by itself, at any time."""
+
+from __future__ import annotations
+
+from licodec.model.geometry import Planes
+from licodec.model.latent_inr import LatentINR, LatentINRConfig, read_payload
+from licodec.video.info import VideoInfo
+
+
+class LatentINRPlayer:
+    """Renders one segment from its payload, which is parsed when it is first needed."""
+
+    def __init__(self, payload: bytes, conf: bytes, info: VideoInfo, frames: int, where: str = "") -> None:
+        """`conf`: what follows the profile number in CONF; raises DamagedFileError."""
+        self._payload, self._info, self._where = payload, info, where
+        self._config = LatentINRConfig.from_bytes(conf)
+        self._model: LatentINR | None = None
+        self.frames = frames
+
+    def parse(self) -> LatentINR:
+        """Read every symbol; raises DamagedFileError or LimitError."""
+        if self._model is None:
+            self._model = read_payload(self._payload, self._config, self._info, self.frames, self._where)
+        return self._model
+
+    def render(self, frame: int) -> Planes:
+        """Working planes of a frame."""
+        return self.parse().planes(frame)
+
+    def between(self, frame: int, share: float) -> Planes:
+        """Working planes at a time `share` of the way from a frame to the next."""
+        return self.parse().planes(frame + share)

@@ -1,0 +1,36 @@
+"""Threads and devices, chosen at run time."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from licodec.errors import UnsupportedError, UsageError
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch and OpenCV use `threads` CPU threads (None: all cores that this process may use)."""
+    import cv2
+    import torch
+
+    count = threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+
+
+def pick_device(device: str) -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:n` to a device that is there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return device
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise UsageError(f"device {device!r} is not one of auto, cpu, cuda, cuda:n")
+    if not torch.cuda.is_available():
+        raise UnsupportedError(f"device {device} is not available: this PyTorch sees no CUDA device; use --device cpu")
+    index = int(device[5:]) if ":" in device else 0
+    if index >= torch.cuda.device_count():
+        raise UnsupportedError(f"device {device} is not there: this machine has {torch.cuda.device_count()}")
+    return device

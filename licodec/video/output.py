@@ -1,0 +1,120 @@
+"""What all outputs share: their interface, and files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from licodec.errors import LicodecError, UsageError
+from licodec.video.ffmpeg import reason
+from licodec.video.info import Frame, VideoInfo, check_planes
+
+
+class PipeClosedError(LicodecError):
+    """The program that reads standard output has ended: stop quietly, nothing is wrong."""
+
+    exit_status = 0
+
+
+class VideoSink(ABC):
+    """A place to write a video to. Made by `open_sink`.
+
+    As a context manager it closes at the end of the block, and aborts when an exception leaves it.
+    """
+
+    info: VideoInfo
+    """What the planes of the frames written must be."""
+    warnings: list[str]
+    """One line for each thing that this output does not keep."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+        self.warnings = []
+        self._last: int | None = None
+
+    @abstractmethod
+    def write(self, frame: Frame) -> None:
+        """Append a frame; `pts` must increase.
+
+        Raises:
+            ValueError: planes that are not what `info` states, or a `pts` that does not increase.
+            UsageError: the output cannot be written, or cannot hold this.
+            PipeClosedError: nobody reads standard output any more.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the output and put it in its place. Raises UsageError, as when the disk is full."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Give up: leave no output behind."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self.close()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _check(self, frame: Frame) -> None:
+        check_planes(frame.planes, self.info)
+        if self._last is not None and frame.pts <= self._last:
+            raise ValueError(f"pts {frame.pts} after {self._last}: timestamps must increase")
+        self._last = frame.pts
+
+
+class PartFile:
+    """A file written under a hidden name in the same directory, and renamed when it is complete."""
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        """Raises UsageError when `path` exists (without `overwrite`) or cannot be written."""
+        self.path = path
+        self._overwrite = overwrite
+        self._check()
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            self.file: BinaryIO = self._part.open("xb")
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {reason(error)}") from None
+
+    def commit(self, *, sync: bool = True) -> None:
+        """Put the file in its place. `sync`: only after its bytes are on the disk. Raises UsageError."""
+        try:
+            self.file.flush()
+            if sync:
+                os.fsync(self.file.fileno())
+            self.file.close()
+            self._check()
+            self._part.replace(self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from None
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with contextlib.suppress(OSError):
+            self.file.close()  # may have to write what it still holds, to a disk that is full
+        self._part.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        if self.path.is_dir():
+            raise UsageError(f"{self.path}: is a directory")
+        if self.path.exists() and not self._overwrite:
+            raise UsageError(f"{self.path}: exists already: -y overwrites it")
+
+
+def write_error(path: Path | str, error: BaseException) -> UsageError:
+    """The error for an output that cannot be written to its end, such as on a full disk."""
+    return UsageError(f"{path}: cannot be written: {reason(error)}")

@@ -1,0 +1,144 @@
+"""Decoding for real, through the entry point."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from .conftest import Run, events, one_error
+
+
+def look(path: Path) -> tuple[int, int, list[Fraction]]:
+    """Width, height and times of a video, as FFmpeg sees them."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return frames[0].width, frames[0].height, [frame.pts * frame.time_base for frame in frames]
+
+
+@pytest.fixture
+def linr(encoded: Path, tmp_path: Path) -> Path:
+    """A copy of the encoded clip in the working directory."""
+    path = tmp_path / "clip.linr"
+    path.write_bytes((encoded / "clip.linr").read_bytes())
+    return path
+
+
+def test_without_an_output_the_name_is_the_input_s(run: Run, linr: Path) -> None:
+    result = run("decode", linr.name)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "clip.mp4: 8 frame(s) of 64x48" in result.stderr.splitlines()[-1]
+    assert look(linr.with_suffix(".mp4")) == (64, 48, [Fraction(n, 25) for n in range(8)])
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ("--scale 2", (128, 96)),
+        ("--scale 3/2", (96, 72)),
+        ("--scale .5", (32, 24)),
+        ("--size 101x77", (101, 77)),
+        ("--roi 8,8,32,16", (32, 16)),
+    ],
+)
+def test_sizes(call: Run, linr: Path, tmp_path: Path, options: str, size: tuple[int, int]) -> None:
+    result = call("decode", linr.name, "out.mkv", *options.split())
+    assert result.returncode == 0, result.stderr
+    assert look(tmp_path / "out.mkv")[:2] == size
+
+
+def test_a_higher_frame_rate(call: Run, linr: Path, tmp_path: Path) -> None:
+    assert call("decode", linr.name, "out.mp4", "--fps", "50").returncode == 0
+    assert look(tmp_path / "out.mp4")[2] == [Fraction(n, 50) for n in range(16)]
+
+
+def test_a_stretch_of_time(call: Run, linr: Path, tmp_path: Path) -> None:
+    assert call("decode", linr.name, "out.mp4", "--start", "0.08", "--duration", "0.16").returncode == 0
+    assert len(look(tmp_path / "out.mp4")[2]) == 4
+
+
+def test_pictures_at_any_time_and_size(run: Run, linr: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    result = run("decode", linr.name, "frames/%05d.png", "--at", "0.05", "--at", "0.1", "--size", "65x49")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["00001.png", "00002.png"]
+    assert look(tmp_path / "frames" / "00002.png")[:2] == (65, 49)
+
+
+def test_y4m_on_standard_output(run: Run, linr: Path) -> None:
+    result = run("decode", linr.name, "-", text=False)
+    assert result.returncode == 0
+    assert result.stdout.startswith(b"YUV4MPEG2 W64 H48 F25:1 ")
+    assert result.stdout.count(b"FRAME\n") == 8
+
+
+def test_frames_thrown_away(run: Run, linr: Path, tmp_path: Path) -> None:
+    result = run("decode", linr.name, "null:", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    last: dict[str, Any] = events(result.stdout)[-1]
+    assert (last["event"], last["frames"], last["width"], last["height"]) == ("result", 8, 64, 48)
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.linr"}
+
+
+def test_sound_and_subtitles_come_back(call: Run, encoded: Path, tmp_path: Path) -> None:
+    for options, kinds in (
+        ((), ["attachment", "audio", "subtitle", "video"]),
+        (("--no-audio",), ["video"]),
+    ):
+        assert call("decode", encoded / "sound.linr", "out.mkv", "-y", *options).returncode == 0
+        with av.open(str(tmp_path / "out.mkv")) as container:
+            assert sorted(stream.type for stream in container.streams) == kinds
+
+
+def test_an_encoder_of_choice(call: Run, linr: Path, tmp_path: Path) -> None:
+    assert call("decode", linr.name, "out.mkv", "--codec", "ffv1").returncode == 0
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.video[0].codec_context.name == "ffv1"
+    assert "--codec" in one_error(call("decode", linr.name, "b.mp4", "--codec", "nonsense", "-q"), 2)
+    assert not (tmp_path / "b.mp4").exists()
+
+
+def test_nothing_is_overwritten_unasked(call: Run, linr: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clip.mp4"
+    out.write_bytes(b"precious")
+    assert "-y" in one_error(call("decode", linr.name, "-q"), 2)
+    assert out.read_bytes() == b"precious"
+    assert call("decode", linr.name, "-y").returncode == 0
+    assert out.read_bytes() != b"precious"
+
+
+def test_input_and_output_are_the_same(call: Run, linr: Path) -> None:
+    data = linr.read_bytes()
+    one_error(call("decode", linr.name, linr.name, "-y", "-q"), 2)
+    assert linr.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ("--start 3600", 2),
+        ("--roi 60,40,20,20", 2),
+        ("--size 65535x65535", 5),
+        ("--device cuda:99", 4),
+    ],
+)
+def test_requests_that_cannot_be_met(call: Run, linr: Path, tmp_path: Path, options: str, status: int) -> None:
+    one_error(call("decode", linr.name, "out.mkv", "-q", *options.split()), status)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_damage_anywhere_is_an_error_and_leaves_no_output(call: Run, linr: Path, tmp_path: Path) -> None:
+    data = linr.read_bytes()
+    for place in range(9, len(data), len(data) // 4):
+        changed = bytearray(data)
+        changed[place] ^= 0x40
+        linr.write_bytes(changed)
+        result = call("decode", linr.name, "out.mp4", "-q")
+        one_error(result, result.returncode)
+        assert result.returncode in (3, 4)
+        linr.write_bytes(data[:place])
+        one_error(call("decode", linr.name, "out.mp4", "-q"), 3)
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.linr"}
