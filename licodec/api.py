@@ -21,8 +21,9 @@ import torch
 
 from licodec.container import AUDIO_SUBTITLES, DEFAULT_LIMITS, Limits, LinrReader
 from licodec.errors import UsageError
+from licodec.model.config import profile_name
 from licodec.model.geometry import Planes, from_working
-from licodec.profiles import Player, open_player, profile_name
+from licodec.profiles import Player, open_player
 from licodec.render.resample import View, view_planes
 from licodec.video import colour
 from licodec.video.info import Frame as RawFrame

@@ -41,8 +41,3 @@ def open_player(payload: bytes, conf: bytes, info: VideoInfo, frames: int, where
 
         return LatentINRPlayer(payload, conf[1:], info, frames, where)
     raise UnsupportedError(f"{where}: profile {profile} is not known to this version")
-
-
-def profile_name(conf: bytes) -> str:
-    """`default`, `paper` or the number."""
-    return {PROFILE_DEFAULT: "default", PROFILE_PAPER: "paper"}.get(conf[0], str(conf[0])) if conf else "none"

@@ -39,7 +39,7 @@ def info(file: str, chunks: bool, limits: tuple[tuple[str, int], ...], as_json: 
 
 def describe(reader: LinrReader) -> dict[str, Any]:
     """Everything that `info` tells, under the names of `--json`."""
-    from licodec.profiles import profile_name
+    from licodec.model.config import profile_name
 
     video = reader.info
     first, end = reader.pts[0], reader.pts[-1] + reader.durations[-1]

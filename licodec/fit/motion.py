@@ -1,4 +1,9 @@
-"""Motion search: optical flow to start from, Gauss-Newton steps on the nodes, then rate-distortion."""
+"""Motion search: optical flow and Gauss-Newton steps as candidates, and the warped error as the judge.
+
+Corrections are found level by level from the coarsest nodes down. At each level every node has a few candidate
+corrections; it keeps the one for which (cost of the remaining error) + lambda (bits) is least, where the error is that
+of the reference really warped with it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,14 @@ from licodec.model.motion import LEVELS, NODE, UNIT, Vectors
 from licodec.render.warp import positions, warp
 
 Floats = npt.NDArray[np.floating[Any]]
+Steps = list[npt.NDArray[np.int16]]
 
-_ZERO_BITS = (0.06, 0.08, 0.15, 0.5)
-"""Typical cost of leaving a node of each level (finest first) uncorrected."""
+_DAMPING = 50.0
+_SATURATION = 20.0
+"""Squared error of a cell, in units of lambda, beyond which the residual takes over: more error then costs only
+about the logarithm, as the bits of a transform block do."""
+_NEW_BITS = 4.0
+"""Opening a correction: flags of the quadtree down to it, and signs."""
 
 
 def to_nodes(values: Floats, shape: tuple[int, int]) -> Floats:
@@ -32,88 +42,106 @@ def gradients(plane: Floats) -> tuple[Floats, Floats]:
     return (cv2.sepFilter2D(plane, cv2.CV_32F, kernel, one), cv2.sepFilter2D(plane, cv2.CV_32F, one, kernel))
 
 
-def _smooth(nodes: Floats) -> Floats:
-    """Widens a node's window from its own cell to about the hat function it supports."""
-    return cv2.GaussianBlur(nodes, (3, 3), 0.6, borderType=cv2.BORDER_REPLICATE)
+class FieldSearch:
+    """Corrections of one field: from a picture's luma to one reference's."""
 
+    def __init__(self, luma: Floats, reference: Floats, base: Vectors, bit_worth: float, share: float) -> None:
+        """`share`: part of this prediction's error that shows in the end (less than 1 when two are averaged)."""
+        self._luma, self._reference, self._base = luma, reference, base
+        self._bit_worth, self._share = bit_worth, share
+        self._shapes = motion.level_shapes(*luma.shape)
 
-class Target:
-    """A picture to be matched: its luma, and how much a vector error at each node would cost."""
-
-    def __init__(self, luma: Floats) -> None:
-        self.luma = luma
-        self.byte = np.clip(luma + 0.5, 0, 255).astype(np.uint8)
-        self.shape = motion.level_shapes(*luma.shape)[0]
-        gx, gy = gradients(luma)
-        # Structure tensor summed over the node's hat: (xx, yy, xy).
-        self.tensor = np.stack([_smooth(to_nodes(g, self.shape)) for g in (gx * gx, gy * gy, gx * gy)], axis=-1)
-
-    def flow_to(self, reference: npt.NDArray[np.uint8], engine: cv2.DISOpticalFlow, guess: Floats | None) -> Floats:
-        """[rows, columns, 2] vectors in samples at the nodes, by dense inverse search (Kroeger et al. 2016)."""
-        start = None
-        if guess is not None:
-            h, w = self.luma.shape
-            start = np.ascontiguousarray(cv2.resize(guess, (self.shape[1] * NODE, self.shape[0] * NODE))[:h, :w])
-        flow = engine.calc(self.byte, reference, start)
-        gx, gy = gradients(self.luma)
+    def flow(self, engine: cv2.DISOpticalFlow) -> Floats:
+        """[rows, columns, 2] vectors (samples) at the nodes, by dense inverse search (Kroeger et al. 2016)."""
+        shape = self._shapes[0]
+        rows, columns = self._luma.shape
+        start = cv2.resize(self._base.astype(np.float32) / UNIT, (shape[1] * NODE, shape[0] * NODE))
+        bytes_ = (np.clip(p + 0.5, 0, 255).astype(np.uint8) for p in (self._luma, self._reference))
+        flow = engine.calc(*bytes_, np.ascontiguousarray(start[:rows, :columns]))
+        gx, gy = gradients(self._luma)
         weight = gx * gx + gy * gy + 1.0
-        total = to_nodes(weight, self.shape)
-        return np.stack([to_nodes(flow[..., i] * weight, self.shape) / total for i in range(2)], axis=-1)
+        total = to_nodes(weight, shape)
+        return np.stack([to_nodes(flow[..., i] * weight, shape) / total for i in range(2)], axis=-1)
 
-    def gauss_newton(self, field: Floats, reference: Floats, damping: float) -> Floats:
-        """One step of the node vectors (samples) that lowers the squared error of the warped reference."""
-        warped = warp(reference, positions((field * UNIT).astype(np.float32), self.luma.shape, (1, 1)))
-        error = self.luma - warped
+    def search(self, wanted: Floats | None, gauss_newton: bool) -> Steps:
+        """Corrections, finest level first; `wanted`: the flow, if there is one."""
+        steps: Steps = []
+        sum_ = np.zeros((*self._shapes[-1], 2), np.int32)
+        warped = None
+        for depth in range(LEVELS - 1, -1, -1):
+            if depth < LEVELS - 1:
+                sum_ = motion.upsample(sum_, self._shapes[depth])
+            # A correction of zero leaves the field as the level above left it.
+            warped = self._warp(sum_, depth) if warped is None else warped
+            weights, mean = self._normal(warped)
+            candidates = []
+            if wanted is not None:
+                left = wanted * UNIT - self._field(sum_, depth)
+                candidates.append(self._mean(left, weights, depth))
+            if gauss_newton:
+                candidates.append(self._mean(mean * UNIT, weights, depth))
+            step, warped = self._choose(sum_, depth, candidates, warped)
+            steps.append(step.astype(np.int16))
+            sum_ = sum_ + step
+        steps.reverse()
+        return steps
+
+    def _field(self, sum_: Vectors, depth: int) -> Vectors:
+        """The field on the finest nodes when finer levels add nothing."""
+        for finer in range(depth - 1, -1, -1):
+            sum_ = motion.upsample(sum_, self._shapes[finer])
+        return motion.clip(self._base + sum_)
+
+    def _warp(self, sum_: Vectors, depth: int) -> Floats:
+        return warp(self._reference, positions(self._field(sum_, depth), self._luma.shape, (1, 1)))
+
+    def _cost(self, warped: Floats, depth: int) -> Floats:
+        """Cost of the error over each node of a level."""
+        cells = to_nodes(np.square(self._luma - warped), self._shapes[0]) * self._share
+        knee = self._bit_worth * _SATURATION
+        return _pool((knee * np.log1p(cells / knee))[..., None], 1 << depth)[..., 0]
+
+    def _normal(self, warped: Floats) -> tuple[Floats, Floats]:
+        """Weights (xx, yy) and Gauss-Newton steps (samples) of the finest nodes."""
+        error = self._luma - warped
         gx, gy = gradients(warped)
         xx, yy, xy, ex, ey = (
-            _smooth(to_nodes(v, self.shape)) for v in (gx * gx, gy * gy, gx * gy, gx * error, gy * error)
+            cv2.GaussianBlur(to_nodes(v, self._shapes[0]), (3, 3), 0.6, borderType=cv2.BORDER_REPLICATE)
+            for v in (gx * gx, gy * gy, gx * gy, gx * error, gy * error)
         )
-        xx, yy = xx + damping, yy + damping
-        det = xx * yy - xy * xy
-        step = np.stack([(yy * ex - xy * ey) / det, (xx * ey - xy * ex) / det], axis=-1)
-        return field + np.clip(step, -1.0, 1.0)
+        det = (xx + _DAMPING) * (yy + _DAMPING) - xy * xy
+        step = np.stack([((yy + _DAMPING) * ex - xy * ey) / det, ((xx + _DAMPING) * ey - xy * ex) / det], axis=-1)
+        return np.stack([xx, yy], axis=-1) + 1.0, np.clip(step, -2.0, 2.0)
 
-
-def correct(wanted: Floats, base: Vectors, tensor: Floats, lam: float, weight: float) -> list[npt.NDArray[np.int16]]:
-    """Hierarchical corrections (finest first) that bring `base` near `wanted` where that is worth its bits.
-
-    wanted: vectors in samples. A vector error (dx, dy) at a node costs weight * (xx dx^2 + yy dy^2 + 2 xy dx dy)
-    squared error; a bit costs `lam`.
-    """
-    rest = wanted * UNIT - base
-    energy = tensor * (weight / (UNIT * UNIT)) + np.array([0.02, 0.02, 0.0], np.float32) * lam
-    shapes = [rest.shape[:2]]
-    for _ in range(LEVELS - 1):
-        shapes.append((-(-shapes[-1][0] // 2), -(-shapes[-1][1] // 2)))
-    # Coarse to fine: the weighted mean of what is left, kept where it pays by itself.
-    field = np.zeros((*shapes[-1], 2), np.int32)
-    steps: list[npt.NDArray[np.int16]] = []
-    gains: list[Floats] = []
-    for depth in range(LEVELS - 1, -1, -1):
-        if depth < LEVELS - 1:
-            field = motion.upsample(field, shapes[depth])
+    def _mean(self, vectors: Floats, weights: Floats, depth: int) -> Vectors:
+        """Weighted mean over each node of a level, in whole steps."""
         reach = 1 << depth
-        here = field
-        for finer in range(depth - 1, -1, -1):
-            here = motion.upsample(here, shapes[finer])
-        left = rest - here
-        w = _pool(energy[..., :2], reach)
-        mean = _pool(energy[..., :2] * left, reach) / np.maximum(w, 1e-9)
-        step = np.rint(mean).astype(np.int32)
-        gain = (w * (2 * mean - step) * step).sum(axis=-1)
-        bits = _bits(step)
-        keep = gain > lam * bits
-        step = step * keep[..., None]
-        gains.append(np.where(keep, gain - lam * bits, 0).astype(np.float32))
-        steps.append(step.astype(np.int16))
-        field = field + step
-    steps.reverse()
-    gains.reverse()
-    _prune(steps, gains, lam)
-    return steps
+        mean = _pool(vectors * weights, reach) / _pool(weights, reach)
+        return np.rint(mean).astype(np.int32)
+
+    def _choose(self, sum_: Vectors, depth: int, candidates: list[Vectors], warped: Floats) -> tuple[Vectors, Floats]:
+        """The best correction of each node, and the reference warped with all of them."""
+        before = self._cost(warped, depth)
+        best, cost = np.zeros_like(sum_), before
+        for candidate in candidates:
+            if not candidate.any():
+                continue
+            found = self._cost(self._warp(sum_ + candidate, depth), depth) + self._bit_worth * _bits(candidate)
+            better = found < cost
+            best, cost = np.where(better[..., None], candidate, best), np.where(better, found, cost)
+        if not best.any():
+            return best, warped
+        # Neighbours reach into each other: what does not pay in company is taken back.
+        warped = self._warp(sum_ + best, depth)
+        spoiled = self._cost(warped, depth) + self._bit_worth * _bits(best) > before
+        if (spoiled & best.any(axis=-1)).any():
+            best = np.where(spoiled[..., None], 0, best)
+            warped = self._warp(sum_ + best, depth)
+        return best, warped
 
 
 def _pool(values: Floats, reach: int) -> Floats:
+    """Sums over reach x reach nodes."""
     if reach == 1:
         return values
     rows, columns = (-(-n // reach) for n in values.shape[:2])
@@ -121,23 +149,8 @@ def _pool(values: Floats, reach: int) -> Floats:
     return p.reshape(rows, reach, columns, reach, -1).sum(axis=(1, 3))
 
 
-def _bits(step: npt.NDArray) -> Floats:
+def _bits(step: npt.NDArray[np.int32]) -> Floats:
     """About what coding a correction costs."""
     m = np.abs(step)
-    return np.where((m > 0).any(axis=-1), 4.0 + (2.0 * np.log2(1 + m) + (m > 0)).sum(axis=-1), 0).astype(np.float32)
-
-
-def _prune(steps: list[npt.NDArray[np.int16]], gains: list[Floats], lam: float) -> None:
-    """Drops whole subtrees whose gain does not pay for opening them."""
-    below = np.zeros(gains[0].shape, np.float32)
-    for depth in range(LEVELS - 1):
-        rows, columns = gains[depth + 1].shape
-        net = gains[depth] + below - lam * _ZERO_BITS[depth]
-        p = np.pad(net, [(0, 2 * rows - net.shape[0]), (0, 2 * columns - net.shape[1])])
-        total = p.reshape(rows, 2, columns, 2).sum(axis=(1, 3)) - lam * 1.5
-        drop = total <= 0
-        for finer in range(depth + 1):
-            factor = 2 << (depth - finer)
-            mask = np.repeat(np.repeat(drop, factor, 0), factor, 1)[: steps[finer].shape[0], : steps[finer].shape[1]]
-            steps[finer][mask] = 0
-        below = np.where(drop, 0, total).astype(np.float32)
+    bits = _NEW_BITS + (2.0 * np.log2(1 + m) + (m > 0)).sum(axis=-1)
+    return np.where((m > 0).any(axis=-1), bits, 0.0)

@@ -6,18 +6,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion import Target, correct, to_nodes
+from licodec.fit.motion import FieldSearch, Steps, to_nodes
 from licodec.fit.presets import Preset
 from licodec.model import motion
 from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.motion import UNIT, Field, Known
+from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture
 from licodec.render.warp import positions, warp
 
-_DAMPING = 50.0
-_SHARE_OF_ERROR = (0.07, 0.03)
-"""How much of a vector's squared prediction error is paid in the end, with one reference and with two:
-most of it is made good by the residual for less. Found by trial on three clips."""
+_SHARE_OF_ERROR = (1.0, 0.5)
+"""Part of a prediction's squared error that shows in the end, with one reference and with two."""
 _MODE_BITS = 4.0
 
 
@@ -33,33 +31,21 @@ class MotionSearch:
 
     def search(
         self, picture: Picture, luma: Floats, known: Known, references: dict[int, Planes], bit_worth: float
-    ) -> tuple[list[list[npt.NDArray[np.int16]]], npt.NDArray[np.uint8] | None]:
+    ) -> tuple[list[Steps], npt.NDArray[np.uint8] | None]:
         """Corrections for each distinct reference, and the blend map if there are two."""
-        target = Target(luma)
         own: list[Field] = []
         corrections = []
         targets = list(dict.fromkeys(picture.refs))
         share = _SHARE_OF_ERROR[len(targets) - 1] if targets else 0.0
         for frame in targets:
             base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
-            wanted = self._wanted(target, base, references[frame][0])
-            steps = correct(wanted, base, target.tensor, bit_worth, share)
+            field = FieldSearch(luma, references[frame][0], base, bit_worth, share)
+            steps = field.search(field.flow(self._engine) if self._has_flow else None, self._preset.gauss_newton > 0)
             corrections.append(steps)
             own.append(Field(frame, motion.clip(base + motion.compose(steps))))
         if len(own) < 2:
             return corrections, None
         return corrections, self._blend(luma, own, references, bit_worth)
-
-    def _wanted(self, target: Target, base: motion.Vectors, reference: Floats) -> Floats:
-        guess: Floats = base.astype(np.float32) / np.float32(UNIT)
-        vectors = guess
-        if self._has_flow:
-            byte = np.clip(reference + 0.5, 0, 255).astype(np.uint8)
-            vectors = target.flow_to(byte, self._engine, guess)
-        for _ in range(self._preset.gauss_newton):
-            vectors = target.gauss_newton(vectors, reference, _DAMPING)
-        limit = motion.LIMIT / UNIT
-        return np.clip(vectors, -limit, limit)
 
     def _blend(
         self, luma: Floats, own: list[Field], references: dict[int, Planes], bit_worth: float

@@ -44,3 +44,8 @@ class ModelConfig:
             values[f.name] = value
         reader.end()
         return ModelConfig(**values)
+
+
+def profile_name(conf: bytes) -> str:
+    """`default`, `paper` or the number."""
+    return {PROFILE_DEFAULT: "default", PROFILE_PAPER: "paper"}.get(conf[0], str(conf[0])) if conf else "none"

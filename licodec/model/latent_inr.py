@@ -158,7 +158,7 @@ class ModulatedLinear(nn.Module):
         # P and Q start far enough from zero that each passes gradients to the other.
         self.factors.bias.normal_(0, self.rank**-0.25, generator=generator)
 
-    def matrices(self) -> list[nn.Parameter]:
+    def matrices(self) -> list[Tensor]:
         """The weights that multiply: of the layer and of its hypernetwork."""
         return [self.weight, self.hidden.weight, self.factors.weight]
 

@@ -55,30 +55,29 @@ def find(spec: Path) -> tuple[list[Path], list[str]]:
 
     Raises UsageError when there are none, or when a directory mixes kinds.
     """
+    notes = []
     try:
-        if not spec.is_dir():
-            numbers = matches(spec)
-            if not numbers:
-                raise UsageError(f"{spec}: no file fits this pattern")
-            notes = []
-            if numbers[-1][0] - numbers[0][0] >= len(numbers):
-                gap = next(a for (a, _), (b, _) in pairwise(numbers) if b != a + 1)
-                notes = [f"{spec}: picture {gap + 1} is missing; the ones after it move up"]
-            found, names = [file for _, file in numbers], notes
-        else:
+        if spec.is_dir():
             found = [f for f in spec.iterdir() if f.suffix.lower() in _DECODERS and not f.name.startswith(".")]
             found.sort(key=lambda f: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", f.name)])
-            names = []
+        else:
+            numbers = matches(spec)
+            found = [file for _, file in numbers]
+            gaps = [number + 1 for (number, _), (later, _) in pairwise(numbers) if later != number + 1]
+            if gaps:
+                notes = [f"{spec}: picture {gaps[0]} is missing; the ones after it move up"]
     except OSError as error:
         raise UsageError(f"{spec}: cannot be read: {reason(error)}") from None
-    if not found:
+    if not found and spec.is_dir():
         raise UsageError(f"{spec}: the directory holds no pictures ({', '.join(_DECODERS)})")
+    if not found:
+        raise UsageError(f"{spec}: no file fits this pattern")
     kinds = sorted({_DECODERS.get(file.suffix.lower(), "?") for file in found})
     if kinds == ["?"]:
         raise UsageError(f"{spec}: pictures must be one of {', '.join(_DECODERS)}")
     if len(kinds) > 1:
         raise UsageError(f"{spec}: the directory mixes {' and '.join(kinds)}: name one kind by a pattern")
-    return found, names
+    return found, notes
 
 
 def read(path: Path) -> av.VideoFrame:

@@ -195,35 +195,42 @@ class _Pass:
         self.container.close()
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        count, end, seconds = 0, 0, 0.0
-        packets = self.container.demux(self.stream)
+        base = self.stream.time_base or Fraction(0)
         # In a broadcast a packet's mark says only that something before it is missing: ask its decoder.
         trusts_packets = self._conceal or ffmpeg.is_broadcast(self.container)
+        packets = self.container.demux(self.stream)
+        sent, count, end, time = 0, 0, 0, self.origin
         while True:
-            where = f"frame {count} (near {seconds:.3f} s)"
+            where = self._place(count, time)
             try:
                 packet = next(packets)
                 if packet.is_corrupt and not trusts_packets:
+                    where = self._place(sent, (packet.pts or 0) * base)  # the decoder is some frames behind
                     raise DamagedFileError(f"{self._name}: {where} is damaged: a packet is incomplete")
+                sent += 1
                 end = packet.pos + packet.size if packet.size and packet.pos is not None else end
                 decoded = packet.decode()
             except StopIteration:
                 break
             except (av.FFmpegError, OSError) as error:
+                text = f"{where} is damaged: {ffmpeg.reason(error)}"
                 if not (self._conceal and isinstance(error, av.error.InvalidDataError)):
-                    raise DamagedFileError(f"{self._name}: {where} is damaged: {ffmpeg.reason(error)}") from None
-                self._warn(f"{where} is damaged and left out: {ffmpeg.reason(error)}")
+                    raise DamagedFileError(f"{self._name}: {text}") from None
+                self._warn(f"{text}; it is left out")
                 continue
             for frame in decoded:
-                where = f"frame {count} (near {seconds:.3f} s)"
-                if frame.is_corrupt and not self._conceal:
-                    raise DamagedFileError(f"{self._name}: {where} is damaged: it can be decoded only in part")
                 if frame.is_corrupt:
-                    self._warn(f"{where} is damaged and restored only in part")
+                    text = f"{self._place(count, time)} is damaged: it can be decoded only in part"
+                    if not self._conceal:
+                        raise DamagedFileError(f"{self._name}: {text}")
+                    self._warn(text)
                 yield frame
                 count += 1
-                seconds = frame.time - float(self.origin) if frame.time is not None else seconds
+                time = time if frame.pts is None else frame.pts * base
         self._check_end(end, count)
+
+    def _place(self, number: int, time: Fraction) -> str:
+        return f"frame {number} (near {float(time - self.origin):.3f} s)"
 
     def _check_end(self, end: int, count: int) -> None:
         """YUV4MPEG2 has no lengths: a part of a frame at its end is dropped by FFmpeg in silence."""

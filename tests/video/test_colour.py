@@ -159,6 +159,28 @@ def test_downsampling_keeps_the_siting(chroma, location):
     assert np.abs(back - rgb)[3:-3, 3:-3].max() <= 3  # half a chroma sample off would be 4 or more
 
 
+@pytest.mark.parametrize("location", range(7))
+@pytest.mark.parametrize(("chroma", "size"), [("420", (19, 13)), ("420", (18, 12)), ("422", (19, 13))])
+def test_downsampling_weights(chroma, size, location):
+    """1 2 1 where chroma coincides with luma, 1 1 where it lies between; the edge goes on for ever."""
+    info = VideoInfo(*size, chroma, 16, matrix=9, full_range=True, chroma_location=location)
+    rgb = np.random.default_rng(location).integers(0, 65536, (size[1], size[0], 3)).astype(np.uint16)
+    full = from_rgb(rgb, replace(info, chroma="444"))
+    x_weights = ((0, 0.5), (1, 0.5)) if location in (2, 4, 6) else ((-1, 0.25), (0, 0.5), (1, 0.25))
+    y_weights = ((0, 0.5), (1, 0.5)) if location in (0, 1, 2) else ((-1, 0.25), (0, 0.5), (1, 0.25))
+    first = 1 if location in (5, 6) else 0
+    sx, sy = info.subsampling
+    for plane, fine in zip(from_rgb(rgb, info)[1:], full[1:], strict=True):
+        rows, columns = plane.shape
+        expected = np.zeros(plane.shape)
+        for dy, wy in y_weights if sy > 1 else ((0, 1),):
+            for dx, wx in x_weights:
+                y = np.clip(np.arange(rows) * sy + (first if sy > 1 else 0) + dy, 0, size[1] - 1)
+                x = np.clip(np.arange(columns) * sx + dx, 0, size[0] - 1)
+                expected += wy * wx * fine[y][:, x]
+        assert np.abs(plane - expected).max() <= 1
+
+
 def test_from_rgb_of_known_colours():
     """BT.709 and BT.601 colour bars, limited range, from ITU-R BT.709 and BT.601 by hand."""
     rgb = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)

@@ -69,6 +69,18 @@ def test_cut_files_can_be_read_up_to_the_cut(whole, tmp_path):
         assert 15 <= read_all(path, conceal=True) <= 25
 
 
+def test_an_incomplete_last_packet(tmp_path):
+    """Where the file does not state its length, and the decoder, of VP9 here, does not mind half a picture."""
+    path = tmp_path / "a.ivf"
+    write_av(path, [noise(SMALL, i) for i in range(9)], codec="libvpx-vp9")
+    with av.open(path) as opened:
+        packet = [packet for packet in opened.demux() if packet.size][5]
+    path.write_bytes(path.read_bytes()[: packet.pos + packet.size // 2])
+    with pytest.raises(DamagedFileError, match=r"frame 5 \(near 0\.200 s\) is damaged: a packet is incomplete"):
+        read_all(path)
+    assert read_all(path, conceal=True) == 6
+
+
 def test_the_first_missing_frame_of_a_cut_mp4_is_named_at_once(tmp_path):
     path = tmp_path / "a.mp4"
     # No B-frames, so that frames are stored in the order of their times.

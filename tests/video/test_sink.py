@@ -211,6 +211,7 @@ def test_hevc_in_mp4_plays_on_apple_devices(tmp_path):
         ("a.mp4", SMALL, {"codec": "mpeg4", "crf": 3}, "--crf: mpeg4 has no such"),
         ("a.mp4", VideoInfo(64, 48, "444", 12), {"codec": "libx264"}, "libx264 cannot hold 12 bit 444"),
         ("a.mp4", VideoInfo(175, 143), {"codec": "libx264"}, "no odd sizes in 4:2:0"),
+        ("a.mp4", VideoInfo(64, 47, "420"), {"codec": "hevc"}, "libx265 has no odd sizes"),
         ("a.webm", SMALL, {"codec": "libx264"}, "cannot write this video"),
         ("a.mov", VideoInfo(175, 143), {}, r"cannot be in \.mov: write \.mkv"),
         ("a.xyz", SMALL, {}, "unknown kind of output"),

@@ -85,23 +85,29 @@ def test_timestamps_are_exact(tmp_path, rows, time_base, pts):
         assert video.warnings == []
 
 
-def test_the_last_frame_of_reordered_variable_rate(tmp_path):
+@pytest.mark.parametrize(
+    ("pts", "decoded", "expected"),
+    [
+        ([*range(0, 24001, 3000), 28000, 29000, 31000, 34000], 4000, 3600),
+        ([0, 3003, 3004, 9000, 12000, 15000, 18000, 21001, 90001], 3000, 3000),  # stated: before the last frame
+    ],
+)
+def test_the_last_frame_of_reordered_variable_rate(tmp_path, pts, decoded, expected):
     """MP4 keeps durations in decoding order; only the end of the whole is on the clock of the pictures."""
-    pts = [0, 3000, 6000, 9000, 12000, 15000, 18000, 21000, 24000, 28000, 29000, 31000, 34000]
     write_av(
         tmp_path / "a.mp4",
-        pictures_of(SMALL, 13),
+        pictures_of(SMALL, len(pts)),
         options={"qp": "30", "bf": "3", "preset": "medium"},
         time_base=Fraction(1, 90000),
         pts=pts,
         muxer={"movie_timescale": "90000"},
     )
     with av.open(tmp_path / "a.mp4") as opened:
-        decoded = list(opened.decode(video=0))
-        assert [f.pts for f in decoded] == pts
-        assert decoded[-1].duration == 4000
+        frames = list(opened.decode(video=0))
+        assert [f.pts for f in frames] == pts
+        assert frames[-1].duration == decoded
     with open_source(tmp_path / "a.mp4") as video:
-        assert list(video.frames())[-1].duration == 3600
+        assert list(video.frames())[-1].duration == expected
 
 
 def test_description_of_an_mp4(tmp_path):

@@ -1,0 +1,144 @@
+"""Random symbols of a segment, small clips, and what it means for two decoders to agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from licodec.entropy.segment import SegmentReader, quantiser_rows
+from licodec.fit.presets import PRESETS, Quality
+from licodec.fit.segment import fit_segment
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Geometry, to_working
+from licodec.model.pyramid import pyramid
+from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.synthesis import parameter_shapes
+from licodec.video.info import ChromaFormat, VideoInfo
+
+CONFIG = ModelConfig(latent_dim=3, width=2, hyper_width=2, rank=1)
+TRAINING_STEPS = 20
+
+
+def moving(info: VideoInfo, frames: int) -> list[tuple[np.ndarray, ...]]:
+    """Waves and stripes on the move."""
+    clip = []
+    for t in range(frames):
+        planes = []
+        for i, (rows, columns) in enumerate(info.plane_shapes):
+            y, x = np.mgrid[:rows, :columns] * (info.width / columns)
+            waves = 60 * np.sin((x + 2.3 * t) / 5 + i) * np.cos((y - 1.2 * t) / 7)
+            stripes = 20 * (((x - 3 * t) // 9 + y // 8) % 2)
+            planes.append(np.clip(128 + waves + stripes, 0, 255).astype(np.uint8))
+        clip.append(tuple(planes))
+    return clip
+
+
+def encoded(
+    chroma: ChromaFormat, frames: int, *, network: bool, width: int = 48, height: int = 40, crf: float = 28
+) -> tuple[bytes, Geometry, ModelConfig]:
+    """Payload of a short clip by the real encoder."""
+    info = VideoInfo(width, height, chroma)
+    planes = [to_working(p, info) for p in moving(info, frames)]
+    config = ModelConfig(width=4)
+    # A network of 20 steps earns nothing: with bits for free it is kept all the same.
+    quality = Quality(crf, worth=0.0) if network else Quality(crf)
+    preset = replace(PRESETS["ultrafast"], steps=TRAINING_STEPS, group=4)
+    payload = fit_segment(Geometry.of(info), config, planes.__getitem__, frames, quality, preset)
+    return payload, Geometry.of(info), config
+
+
+def decoded(payload: bytes, geometry: Geometry, config: ModelConfig, frames: int) -> SegmentSymbols:
+    """All symbols by the fast decoder."""
+    reader = SegmentReader(payload, geometry, config, frames)
+    for _ in reader.batches():
+        pass
+    return reader.symbols
+
+
+def assert_same(a: SegmentSymbols, b: SegmentSymbols) -> None:
+    """Every symbol is equal."""
+    assert a.groups == b.groups
+    assert a.weight_steps == b.weight_steps
+    np.testing.assert_array_equal(a.quantisers, b.quantisers)
+    assert (a.weights is None) == (b.weights is None)
+    for x, y in zip(a.weights or [], b.weights or [], strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert a.pictures.keys() == b.pictures.keys()
+    for frame, p in a.pictures.items():
+        assert_same_picture(p, b.pictures[frame])
+
+
+def assert_same_picture(p: PictureSymbols, q: PictureSymbols) -> None:
+    """Every symbol of a picture is equal."""
+    assert p.quantiser == q.quantiser
+    np.testing.assert_array_equal(p.latent, q.latent)
+    for x, y in zip(p.corrections, q.corrections, strict=True):
+        for u, v in zip(x, y, strict=True):
+            np.testing.assert_array_equal(u, v)
+    assert (p.blend is None) == (q.blend is None)
+    if p.blend is not None and q.blend is not None:
+        np.testing.assert_array_equal(p.blend, q.blend)
+    for x, y in zip(p.sizes, q.sizes, strict=True):
+        np.testing.assert_array_equal(x, y)
+    for a, b in zip(p.levels, q.levels, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_array_equal(a.index, b.index)
+        np.testing.assert_array_equal(a.value, b.value)
+
+
+GEOMETRIES = [
+    Geometry.of(VideoInfo(width, height, chroma))
+    for width, height, chroma in (
+        (1, 1, "gray"), (40, 33, "gray"), (70, 20, "gray"), (24, 40, "420"), (33, 17, "420"), (34, 9, "422"),
+        (20, 20, "444"), (7, 35, "rgb"),
+    )
+]  # fmt: skip
+
+
+@st.composite
+def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
+    """Symbols that a payload can hold, mostly zeros, with extreme values here and there."""
+    geometry = draw(st.sampled_from(GEOMETRIES))
+    groups = tuple(draw(st.lists(st.integers(1, 4), max_size=2)))
+    density = draw(st.sampled_from((0.0, 0.01, 0.1, 0.4)))
+    spread = draw(st.sampled_from((1, 3, 30, 1 << 20)))
+    # One seed instead of thousands of drawn integers: hypothesis would take minutes.
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def sparse(shape: tuple[int, ...], limit: int) -> np.ndarray:
+        span = min(limit, spread)
+        values = random.integers(-span, span + 1, shape)
+        return np.where(random.random(shape) < density, values, 0)
+
+    rows = quantiser_rows(groups)
+    quantisers = random.integers(0, 224, (rows, len(geometry.groups))).astype(np.uint8)
+    symbols = SegmentSymbols(groups, quantisers, None, [])
+    if draw(st.booleans()):
+        shapes = parameter_shapes(geometry, CONFIG)
+        symbols.weights = [sparse(shape, 1 << 15).astype(np.int32) for shape in shapes]
+        symbols.weight_steps = random.integers(0, 256, len(shapes)).tolist()
+    for batch in pyramid(groups):
+        for picture in batch:
+            p = PictureSymbols.blank(geometry, CONFIG, picture)
+            p.quantiser = int(sparse((1,), 223)[0])
+            p.latent = sparse((CONFIG.latent_dim,), 1 << 12).astype(np.int32)
+            p.corrections = [[sparse(n.shape, 8190).astype(np.int16) for n in nodes] for nodes in p.corrections]
+            if p.blend is not None:
+                p.blend = (random.integers(0, 3, p.blend.shape) * (random.random() < 0.7)).astype(np.uint8)
+            for g in range(len(geometry.groups)):
+                p.sizes[g] = _sizes(random, geometry.cells(g))
+                p.levels[g] = SparseLevels.of(sparse(p.levels[g].shape, 32767).astype(np.int16))
+            symbols.pictures[picture.frame] = p
+    return geometry, symbols
+
+
+def _sizes(random: np.random.Generator, cells: tuple[int, int]) -> np.ndarray:
+    """A legal map of block sizes."""
+
+    def spread(grid: np.ndarray, factor: int) -> np.ndarray:
+        return grid.repeat(factor, axis=0).repeat(factor, axis=1)
+
+    small = spread(random.integers(0, 2, (cells[0] // 2, cells[1] // 2)), 2)
+    return np.where(spread(random.random((cells[0] // 4, cells[1] // 4)) < 0.4, 4), 2, small).astype(np.uint8)

@@ -1,0 +1,76 @@
+"""The range coder: round trips, and the reference's own decoder on the same bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licodec.entropy.coder import PROB_ONE, BitDecoder, BitEncoder
+from licodec.entropy.reference import RangeDecoder
+from licodec.errors import DamagedFileError
+
+PROBABILITIES = st.one_of(st.integers(1, 65535), st.sampled_from((1, 2, 24, 32768, 65512, 65534, 65535)))
+DECISIONS = st.lists(st.tuples(PROBABILITIES, st.booleans()), max_size=300)
+
+
+def encode(p1: np.ndarray, bits: np.ndarray, block: int) -> bytes:
+    coder = BitEncoder()
+    for start in range(0, len(p1), block):
+        coder.bits(p1[start : start + block], bits[start : start + block])
+    return coder.finish()
+
+
+@given(DECISIONS, st.integers(1, 64))
+@settings(max_examples=60, deadline=None)
+def test_round_trip(decisions: list[tuple[int, bool]], block: int) -> None:
+    p1 = np.array([p for p, _ in decisions], np.int64)
+    bits = np.array([b for _, b in decisions], np.int32)
+    data = encode(p1, bits, block)
+    assert len(data) % 4 == 0
+    np.testing.assert_array_equal(BitDecoder(data).bits(p1, None), bits)
+    reference = RangeDecoder(data)
+    assert [reference.bit(p) for p, _ in decisions] == bits.tolist()
+
+
+@pytest.mark.parametrize("p1", [1, 65535])
+@pytest.mark.parametrize("bit", [0, 1])
+def test_extreme_probabilities(p1: int, bit: int) -> None:
+    """Long runs of the most and of the least likely decision: carries, and 24-bit probabilities of 1."""
+    count = 3000
+    probabilities, bits = np.full(count, p1), np.full(count, bit, np.int32)
+    data = encode(probabilities, bits, 1000)
+    np.testing.assert_array_equal(BitDecoder(data).bits(probabilities, None), bits)
+    reference = RangeDecoder(data)
+    assert [reference.bit(p1) for _ in range(count)] == bits.tolist()
+    ideal = -count * np.log2((p1 if bit else PROB_ONE - p1) / PROB_ONE)
+    assert 8 * len(data) < ideal * 1.001 + 64
+
+
+def test_nothing_is_no_bytes() -> None:
+    assert BitEncoder().finish() == b""
+
+
+def test_past_the_end_are_zeros() -> None:
+    p1 = np.arange(1, 65536, 257)
+    np.testing.assert_array_equal(BitDecoder(b"").bits(p1, None), 0)
+    reference = RangeDecoder(b"")
+    assert not any(reference.bit(int(p)) for p in p1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_bytes(seed: int) -> None:
+    """Both decoders say the same of bytes that no encoder made, up to where they refuse them."""
+    random = np.random.default_rng(seed)
+    data = random.bytes(400) if seed else b"\xff" * 8
+    p1 = random.integers(1, 65536, 3000)
+    reference, fast = RangeDecoder(data), BitDecoder(data)
+    for p in p1:
+        try:
+            expected = reference.bit(int(p))
+        except DamagedFileError:
+            with pytest.raises(DamagedFileError):
+                fast.bits(np.array([p]), None)
+            return
+        assert fast.bits(np.array([p]), None)[0] == expected

@@ -1,0 +1,192 @@
+"""The context mixer: its tables, what it learns, and that all three (encoder, decoder, reference) learn the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal, localcontext
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licodec.entropy import mixing
+from licodec.entropy.coder import BitDecoder, BitEncoder
+from licodec.entropy.mixing import BinaryModel, MagnitudeModel
+from licodec.entropy.priors import pack, restore, shipped, unpack
+from licodec.entropy.reference import Model, RangeDecoder
+from licodec.entropy.reference import mixing as reference
+from licodec.entropy.segment import PictureCoder
+from licodec.model.geometry import Geometry
+from licodec.model.pyramid import pyramid
+from licodec.model.symbols import PictureSymbols, SegmentSymbols
+
+from .samples import CONFIG, GEOMETRIES, segments
+
+Passes = list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]
+"""Contexts of each table, sets, decisions."""
+
+
+def random_passes(seed: int, sizes: list[int], sets: int, lengths: list[int]) -> Passes:
+    random = np.random.default_rng(seed)
+    bias = random.random(sizes[0])
+    passes = []
+    for n in lengths:
+        contexts = [random.integers(0, size, n) for size in sizes]
+        bits = (random.random(n) < bias[contexts[0]]).astype(np.int32)
+        passes.append((contexts, random.integers(0, sets, n), bits))
+    return passes
+
+
+def encode(model: BinaryModel, passes: Passes) -> bytes:
+    coder = BitEncoder()
+    for contexts, selector, bits in passes:
+        model.code(coder, contexts, selector, bits)
+    return coder.finish()
+
+
+@contextmanager
+def without_priors() -> Iterator[None]:
+    with mock.patch.object(reference, "priors", dict):
+        yield
+
+
+def test_squash_is_the_decimal_rule() -> None:
+    with localcontext() as context:
+        context.prec = 60
+        exact = [65536 / (1 + (Decimal(-x) / 256).exp()) for x in range(-2047, 2048)]
+    halves = min(abs(value % 1 - Decimal("0.5")) for value in exact)
+    assert halves > Decimal("1e-6"), "no value may depend on the precision of the rule"
+    expected = [min(max(round(value), 24), 65512) for value in exact]
+    assert mixing._SQUASH.tolist() == expected == reference.SQUASH
+
+
+def test_stretch_inverts_squash() -> None:
+    assert mixing._STRETCH.tolist() == reference.STRETCH
+    for p, x in enumerate(reference.STRETCH):
+        assert x == 2047 or reference.SQUASH[x + 2047] >= 16 * p + 8
+        assert x == -2047 or reference.SQUASH[x + 2046] < 16 * p + 8
+    assert reference.STRETCH == sorted(reference.STRETCH)
+
+
+def test_probabilities_are_in_range() -> None:
+    assert mixing._SQUASH.min() >= 24
+    assert mixing._SQUASH.max() <= 65536 - 24
+    assert (np.diff(mixing._SQUASH) >= 0).all()
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 4),
+    st.lists(st.integers(0, 700), max_size=4),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_all_models_learn_the_same(seed: int, sizes: list[int], sets: int, lengths: list[int]) -> None:
+    passes = random_passes(seed, sizes, sets, lengths)
+    encoder, decoder = BinaryModel(sizes, sets), BinaryModel(sizes, sets)
+    data = encode(encoder, passes)
+    fast, slow_coder = BitDecoder(data), RangeDecoder(data)
+    with without_priors():
+        slow = Model("", sizes, sets)
+    for contexts, selector, bits in passes:
+        np.testing.assert_array_equal(decoder.code(fast, contexts, selector, None), bits)
+        rows = list(zip(np.stack(contexts).T.tolist(), selector.tolist(), strict=True))
+        assert slow.decode(slow_coder, rows) == bits.tolist()
+    for a, b in zip(encoder.state(), decoder.state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    seen, ones, weights = encoder.state()
+    assert sum(slow.seen, []) == seen.tolist()
+    assert sum(slow.ones, []) == ones.tolist()
+    assert np.array(slow.weights).T.tolist() == weights.tolist()
+
+
+def test_counts_are_limited() -> None:
+    """One context seen thousands of times in one block, and again and again."""
+    model, passes = BinaryModel([1]), random_passes(1, [1], 1, [256, 256, 512, 1024, 2048, 4096, 8192])
+    encode(model, passes)
+    seen, ones, _ = model.state()
+    assert 512 <= seen[0] <= 1023
+    assert 0 <= ones[0] <= seen[0]
+
+
+def test_learning_helps_and_is_deterministic() -> None:
+    passes = random_passes(2, [6, 40, 9], 3, [300] * 20)
+    first, second = (encode(BinaryModel([6, 40, 9], 3), passes) for _ in range(2))
+    assert first == second
+    assert len(first) < 0.9 * 300 * 20 / 8
+
+
+@given(st.lists(st.one_of(st.integers(0, 40), st.integers(0, 2**24 - 2)), max_size=80), st.integers(1, 18))
+@settings(max_examples=40, deadline=None)
+def test_magnitudes(values: list[int], cap: int) -> None:
+    wanted = np.array(values, np.int64)
+    contexts = [np.arange(len(wanted)) % 3, np.zeros(len(wanted), np.int64)]
+    encoder, decoder, coder = MagnitudeModel([3, 1], cap), MagnitudeModel([3, 1], cap), BitEncoder()
+    encoder.code(coder, contexts, np.zeros(len(wanted), np.int64), wanted)
+    data = coder.finish()
+    got = decoder.code(BitDecoder(data), contexts, np.zeros(len(wanted), np.int64), None)
+    np.testing.assert_array_equal(got, wanted)
+    with without_priors():
+        slow = reference.Magnitude("", [3, 1], cap)
+    assert slow.decode(RangeDecoder(data), np.stack(contexts).T.tolist()) == values
+
+
+@given(segments())
+@settings(max_examples=10, deadline=None)
+def test_encoder_and_decoder_end_in_the_same_state(sample: tuple[Geometry, SegmentSymbols]) -> None:
+    geometry, symbols = sample
+    bits = BitEncoder()
+    writer = PictureCoder(geometry, CONFIG)
+    for batch in pyramid(symbols.groups):
+        writer.code(bits, batch, symbols.pictures)
+    decoder, reader = BitDecoder(bits.finish()), PictureCoder(geometry, CONFIG)
+    blank = {p.frame: PictureSymbols.blank(geometry, CONFIG, p) for batch in pyramid(symbols.groups) for p in batch}
+    for batch in pyramid(symbols.groups):
+        reader.code(decoder, batch, blank)
+    others = reader.models()
+    for name, model in writer.models().items():
+        for a, b in zip(model.state(), others[name].state(), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_priors_round_trip() -> None:
+    random = np.random.default_rng(3)
+    states = {}
+    for name, tables, sets in (("a", 1, 1), ("b.escape", 3, 7), ("", 2, 2)):
+        seen = random.integers(0, 256, 50)
+        ones = random.integers(0, 256, 50) % (seen + 1)
+        states[name] = (seen, ones, random.integers(0, 1025, (tables, sets)) * 256)
+    back = unpack(pack(states))
+    assert list(back) == list(states)
+    for name, state in states.items():
+        for a, b in zip(state, back[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_priors_shrink_large_counts() -> None:
+    seen, ones = np.array([1023, 512, 256, 0]), np.array([1023, 1, 128, 0])
+    back, ones_back, _ = unpack(pack({"m": (seen, ones, np.zeros((1, 1), np.int64))}))["m"]
+    assert back.max() <= 255
+    assert (ones_back <= back).all()
+    np.testing.assert_allclose(ones_back[[0, 2]] / back[[0, 2]], ones[[0, 2]] / seen[[0, 2]], atol=0.01)
+
+
+def test_shipped_priors_fit_and_are_read_alike() -> None:
+    ours, theirs = shipped(), reference.priors()
+    assert list(ours) == list(theirs)
+    for name in ours:
+        for a, b in zip(ours[name], theirs[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+        seen, ones, weights = ours[name]
+        assert (ones <= seen).all(), name
+        assert 0 <= weights.min() <= weights.max() <= 4 << 16, name
+    models = PictureCoder(GEOMETRIES[3], CONFIG, {}).models()
+    assert set(ours) <= set(models)
+    restore(models, ours)
+
+
+def test_a_prior_of_another_shape_is_refused() -> None:
+    model = BinaryModel([4], 1)
+    with pytest.raises(ValueError, match="prior"):
+        model.restore(np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros((1, 1), np.int64))
