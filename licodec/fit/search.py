@@ -14,7 +14,7 @@ from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture
 from licodec.render.warp import positions, warp
 
-_SHARE_OF_ERROR = (1.0, 0.5)
+_SHARE_OF_ERROR = (0.6, 0.25)
 """Part of a prediction's squared error that shows in the end, with one reference and with two."""
 _MODE_BITS = 4.0
 

@@ -42,8 +42,8 @@ def encoded(
     info = VideoInfo(width, height, chroma)
     planes = [to_working(p, info) for p in moving(info, frames)]
     config = ModelConfig(width=4)
-    # A network of 20 steps earns nothing: with bits for free it is kept all the same.
-    quality = Quality(crf, worth=0.0) if network else Quality(crf)
+    # A network of 20 steps earns little: with bits almost for free it is kept all the same.
+    quality = Quality(crf, worth=1e-6) if network else Quality(crf)
     preset = replace(PRESETS["ultrafast"], steps=TRAINING_STEPS, group=4)
     payload = fit_segment(Geometry.of(info), config, planes.__getitem__, frames, quality, preset)
     return payload, Geometry.of(info), config

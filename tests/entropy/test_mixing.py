@@ -68,7 +68,7 @@ def test_stretch_inverts_squash() -> None:
     for p, x in enumerate(reference.STRETCH):
         assert x == 2047 or reference.SQUASH[x + 2047] >= 16 * p + 8
         assert x == -2047 or reference.SQUASH[x + 2046] < 16 * p + 8
-    assert reference.STRETCH == sorted(reference.STRETCH)
+    assert (np.diff(reference.STRETCH) >= 0).all()
 
 
 def test_probabilities_are_in_range() -> None:
@@ -96,8 +96,8 @@ def test_all_models_learn_the_same(seed: int, sizes: list[int], sets: int, lengt
     for a, b in zip(encoder.state(), decoder.state(), strict=True):
         np.testing.assert_array_equal(a, b)
     seen, ones, weights = encoder.state()
-    assert sum(slow.seen, []) == seen.tolist()
-    assert sum(slow.ones, []) == ones.tolist()
+    assert np.concatenate(slow.seen).tolist() == seen.tolist()
+    assert np.concatenate(slow.ones).tolist() == ones.tolist()
     assert np.array(slow.weights).T.tolist() == weights.tolist()
 
 
@@ -133,7 +133,7 @@ def test_magnitudes(values: list[int], cap: int) -> None:
 
 
 @given(segments())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_encoder_and_decoder_end_in_the_same_state(sample: tuple[Geometry, SegmentSymbols]) -> None:
     geometry, symbols = sample
     bits = BitEncoder()

@@ -29,7 +29,7 @@ def test_real_payloads(chroma: ChromaFormat, frames: int) -> None:
 
 
 @given(segments())
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_symbols(sample: tuple[Geometry, SegmentSymbols]) -> None:
     geometry, symbols = sample
     payload = write_segment(symbols, geometry, CONFIG)

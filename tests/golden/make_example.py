@@ -1,7 +1,7 @@
 """Makes example.linr and the parts of bitstream_spec.md that follow from it or from the code.
 
-    python tests/golden/make_example.py                  show what would be written for the file as it is
-    python tests/golden/make_example.py --update-spec    encode the file anew and bring the text up to date
+python tests/golden/make_example.py                  show what would be written for the file as it is
+python tests/golden/make_example.py --update-spec    encode the file anew and bring the text up to date
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def clip() -> list[np.ndarray]:
     """A bright spot that moves by two samples."""
     y, x = np.mgrid[:16, :16]
     return [
-        np.rint(60 + 140 * np.exp(-((x - 6 - 2 * t) ** 2 + (y - 7) ** 2) / 18)).astype(np.uint8)
-        for t in range(FRAMES)
+        np.rint(60 + 140 * np.exp(-((x - 6 - 2 * t) ** 2 + (y - 7) ** 2) / 18)).astype(np.uint8) for t in range(FRAMES)
     ]
 
 
@@ -66,9 +65,7 @@ def symbols(data: bytes) -> SegmentSymbols:
     with LinrReader(data) as reader:
         config = ByteReader(reader.conf)
         config.u8()
-        return decode_segment(
-            reader.read_segment(0), Geometry.of(reader.info), ModelConfig.from_reader(config), FRAMES
-        )
+        return decode_segment(reader.read_segment(0), Geometry.of(reader.info), ModelConfig.from_reader(config), FRAMES)
 
 
 class Dump:
@@ -250,16 +247,18 @@ def example_text(data: bytes) -> str:
     with traced(passes):
         found = symbols(data)
     trace_hash = hashlib.sha256("\n".join(passes).encode()).hexdigest()
-    return "\n\n".join([
-        f"`tests/golden/example.linr`: two frames of 16x16, gray, a bright spot that moves by two samples to the "
-        f"right; {len(data)} bytes.",
-        "\n".join(["```text", *dump(data), "```"]),
-        "The symbols of its segment:",
-        "\n".join(["```text", *listing(found), "```"]),
-        "Its decisions as p1:decision, one pass after the other, of raw decisions the decision alone (SHA-256 of these "
-        f"lines, joined by line feeds: `{trace_hash}`):",
-        "\n".join(["```text", *passes, "```"]),
-    ])
+    return "\n\n".join(
+        [
+            "`tests/golden/example.linr`: two frames of 16x16, gray, a bright spot that moves by two samples to the "
+            f"right,\nwithout a network; {len(data)} bytes.",
+            "\n".join(["```text", *dump(data), "```"]),
+            "The symbols of its segment:",
+            "\n".join(["```text", *listing(found), "```"]),
+            "Its decisions as p1:decision, one pass after the other; of raw decisions the decision alone. SHA-256 of\n"
+            f"these lines, joined by line feeds: `{trace_hash}`",
+            "\n".join(["```text", *passes, "```"]),
+        ]
+    )
 
 
 def priors_text() -> str:
@@ -294,20 +293,25 @@ def tables_text() -> str:
     squash, stretch = mixing.SQUASH, mixing.STRETCH
     at = (-2047, -256, 0, 1, 256, 2047)
     ps = (0, 1000, 2048, 4095)
-    return "\n".join([
-        "| check | value |",
-        "| --- | --- |",
-        f"| squash of {', '.join(map(str, at))} | {', '.join(str(squash[x + 2047]) for x in at)} |",
-        f"| stretch of {', '.join(map(str, ps))} | {', '.join(str(stretch[p]) for p in ps)} |",
-        f"| SHA-256 of all squash, in order, as `u(16)` | `{digest(squash)}` |",
-        f"| SHA-256 of all stretch, in order, as two's complement `u(16)` | `{digest(stretch)}` |",
-    ])
+    return "\n".join(
+        [
+            "| check | value |",
+            "| --- | --- |",
+            f"| squash of {', '.join(map(str, at))} | {', '.join(str(squash[x + 2047]) for x in at)} |",
+            f"| stretch of {', '.join(map(str, ps))} | {', '.join(str(stretch[p]) for p in ps)} |",
+            f"| SHA-256 of all squash, in order, as `u(16)` | `{digest(squash)}` |",
+            f"| SHA-256 of all stretch, in order, as two's complement `u(16)` | `{digest(stretch)}` |",
+        ]
+    )
 
 
 def generated(data: bytes) -> dict[str, str]:
     """The parts of the text that this script writes, by name."""
     return {
-        "priors": priors_text(), "models": models_text(), "tables": tables_text(), "example": example_text(data),
+        "priors": priors_text(),
+        "models": models_text(),
+        "tables": tables_text(),
+        "example": example_text(data),
     }
 
 

@@ -153,4 +153,6 @@ def python(
     """Run a program that may use licodec, as another process."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r})\n{code}"]
-    return subprocess.run(command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, timeout=60, check=False)
+    return subprocess.run(
+        command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, timeout=250, check=False
+    )

@@ -403,7 +403,7 @@ def test_a_reader_that_ends_early():
     assert writer.stdout.read(9) == b"YUV4MPEG2"
     writer.stdout.close()
     text = writer.stderr.read()
-    assert writer.wait(timeout=30) == 0
+    assert writer.wait(timeout=250) == 0
     assert text == b"closed 0 standard output: the reader has ended\n"
 
 

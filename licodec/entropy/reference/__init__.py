@@ -6,11 +6,13 @@ Section names in the docstrings are those of the specification. For use, see `li
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from licodec.container import ByteReader
+from licodec.entropy.reference.grids import Grid
 from licodec.entropy.reference.mixing import Model, RangeDecoder
 from licodec.entropy.reference.motion import BlendSyntax, MotionSyntax
 from licodec.entropy.reference.residual import ResidualSyntax
@@ -71,7 +73,7 @@ def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int,
     content = 4 + (2 * (2 // sx) * (2 // sy) if len(geometry.shapes) == 3 else 0)
     ends = [content + 12, config.width, config.width, content]
     shapes: list[tuple[int, ...]] = []
-    for inputs, outputs in zip(ends, ends[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(ends):
         low_rank = config.rank * (outputs + inputs)
         shapes += [(outputs, inputs, 3, 3), (outputs,)]
         shapes += [(config.hyper_width, config.latent_dim), (config.hyper_width,)]
@@ -89,8 +91,8 @@ class PictureSyntax:
         self._blend = BlendSyntax(coder)
         names = ("luma.", "chroma.")
         self._residual = [ResidualSyntax(coder, len(p), name) for p, name in zip(geometry.groups, names, strict=False)]
-        self._latents: dict[int, np.ndarray] = {}
-        self._activity: dict[int, list[np.ndarray]] = {}
+        self._latents: dict[int, Grid] = {}
+        self._activity: dict[int, list[Grid]] = {}
 
     def decode(self, batch: Sequence[Picture]) -> dict[int, PictureSymbols]:
         """The pictures of a batch by frame."""
@@ -103,7 +105,9 @@ class PictureSyntax:
             for i, frame in enumerate(moving):
                 out[frame].corrections[second] = [nodes[i] for nodes in corrections]
         blended = [p.frame for p in batch if len(set(p.refs)) == 2]
-        for frame, blend in zip(blended, self._blend.decode(len(blended), self._geometry.blend_shape, level), strict=True):
+        for frame, blend in zip(
+            blended, self._blend.decode(len(blended), self._geometry.blend_shape, level), strict=True
+        ):
             out[frame].blend = blend
         for group in range(len(self._geometry.groups)):
             self._decode_residual(batch, group, level, out)
@@ -120,7 +124,9 @@ class PictureSyntax:
             out[p.frame].quantiser, out[p.frame].latent = int(quantisers[i, 0]), latent
             self._latents[p.frame] = latent
 
-    def _decode_residual(self, batch: Sequence[Picture], group: int, level: int, out: dict[int, PictureSymbols]) -> None:
+    def _decode_residual(
+        self, batch: Sequence[Picture], group: int, level: int, out: dict[int, PictureSymbols]
+    ) -> None:
         rows, columns = self._geometry.padded(group)
         cells = (rows // 8, columns // 8)
         past = np.zeros((len(batch), *cells), np.int64)
@@ -136,7 +142,7 @@ class PictureSyntax:
             out[p.frame].levels[group] = SparseLevels.of(levels[i])
             self._activity.setdefault(p.frame, []).append(activity[i])
 
-    def _luma_guide(self, frame: int, cells: tuple[int, int]) -> np.ndarray:
+    def _luma_guide(self, frame: int, cells: tuple[int, int]) -> Grid:
         """Largest luma activity over each chroma cell."""
         luma = self._activity[frame][0][0]
         sx, sy = self._geometry.subsampling

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any
 
 import numpy.typing as npt
+
+Grid = npt.NDArray[Any]
 
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Parity of row and column of the cells of each pass."""
@@ -28,7 +31,7 @@ def cells(shape: tuple[int, ...], phase: int) -> Iterator[tuple[int, int, int]]:
                 yield layer, y, x
 
 
-def around(grid: npt.NDArray, y: int, x: int) -> int:
+def around(grid: Grid, y: int, x: int) -> int:
     """`Neighbourhood`: the four neighbours, and half of the sum of the diagonal ones; 0 outside the grid."""
     rows, columns = grid.shape
 
@@ -40,7 +43,7 @@ def around(grid: npt.NDArray, y: int, x: int) -> int:
     return cross + corners // 2
 
 
-def pooled(grid: npt.NDArray, y: int, x: int, factor: int) -> int:
+def pooled(grid: Grid, y: int, x: int, factor: int) -> int:
     """`Pool`: four times the mean of the cells under block (y, x), rounded down."""
     block = grid[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
     return 4 * int(block.sum(dtype=int)) // (factor * factor)

@@ -108,7 +108,9 @@ class Model:
         if name in priors():
             self._restore(*priors()[name])
 
-    def _restore(self, seen: npt.NDArray[np.int64], ones: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]) -> None:
+    def _restore(
+        self, seen: npt.NDArray[np.int64], ones: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
+    ) -> None:
         first = 0
         for table in range(len(self.seen)):
             size = len(self.seen[table])

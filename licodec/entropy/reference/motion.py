@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from licodec.entropy.reference.grids import around, binned, cells
+from licodec.entropy.reference.grids import Grid, around, binned, cells
 from licodec.entropy.reference.mixing import Magnitude, Model, RangeDecoder, decode_signs
 from licodec.errors import DamagedFileError
 
@@ -55,19 +55,23 @@ class MotionSyntax:
     def _vectors(
         self, kind: int, level: int, phase: int, near: Sequence[int], high: Sequence[int]
     ) -> list[tuple[int, int]]:
-        some = self._nonzero.decode(self._coder, [
-            ([(kind * 4 + phase) * 10 + n, (kind * 10 + n) * 10 + h, kind * 8 + level], kind)
-            for n, h in zip(near, high, strict=True)
-        ])
+        some = self._nonzero.decode(
+            self._coder,
+            [
+                ([(kind * 4 + phase) * 10 + n, (kind * 10 + n) * 10 + h, kind * 8 + level], kind)
+                for n, h in zip(near, high, strict=True)
+            ],
+        )
         hit = [i for i, bit in enumerate(some) if bit]
         k = 2 * kind
-        xs = decode_signs(self._coder, self._size.decode(
-            self._coder, [[k * 10 + near[i], k * 10, k * 8 + level] for i in hit]
-        ))
+        xs = decode_signs(
+            self._coder, self._size.decode(self._coder, [[k * 10 + near[i], k * 10, k * 8 + level] for i in hit])
+        )
         k += 1
-        ys = self._size.decode(self._coder, [
-            [k * 10 + near[i], k * 10 + min(abs(x), 9), k * 8 + level] for i, x in zip(hit, xs, strict=True)
-        ])
+        ys = self._size.decode(
+            self._coder,
+            [[k * 10 + near[i], k * 10 + min(abs(x), 9), k * 8 + level] for i, x in zip(hit, xs, strict=True)],
+        )
         # Both components of a vector that is not zero cannot be 0, so 0 means 1 where x is 0.
         ys = decode_signs(self._coder, [y + (x == 0) for x, y in zip(xs, ys, strict=True)])
         out = [(0, 0)] * len(near)
@@ -78,14 +82,22 @@ class MotionSyntax:
         return out
 
     def _decode_splits(
-        self, split: npt.NDArray, size: npt.NDArray, at: Cells, high: Sequence[int], kind: int, level: int, phase: int
+        self, split: Grid, size: Grid, at: Cells, high: Sequence[int], kind: int, level: int, phase: int
     ) -> None:
-        bits = self._split.decode(self._coder, [
-            ([(kind * 4 + phase) * 8 + min(around(split[i], y, x), 7),
-              kind * 10 + binned(int(size[i, y, x]), 10),
-              (kind * 8 + level) * 3 + min(h, 2)], kind)
-            for (i, y, x), h in zip(at, high, strict=True)
-        ])
+        bits = self._split.decode(
+            self._coder,
+            [
+                (
+                    [
+                        (kind * 4 + phase) * 8 + min(around(split[i], y, x), 7),
+                        kind * 10 + binned(int(size[i, y, x]), 10),
+                        (kind * 8 + level) * 3 + min(h, 2),
+                    ],
+                    kind,
+                )
+                for (i, y, x), h in zip(at, high, strict=True)
+            ],
+        )
         for c, bit in zip(at, bits, strict=True):
             split[c] = bit
 
@@ -105,14 +117,17 @@ class BlendSyntax:
             at = list(cells(modes.shape, phase))
             ones = [around(2 * (modes[i] == 1), y, x) for i, y, x in at]
             twos = [around(2 * (modes[i] == 2), y, x) for i, y, x in at]
-            single = self._single.decode(self._coder, [
-                ([(phase * 12 + min((one + two) // 2, 11)) * 8 + level, min(one, 11) * 12 + min(two, 11)], 0)
-                for one, two in zip(ones, twos, strict=True)
-            ])
+            single = self._single.decode(
+                self._coder,
+                [
+                    ([(phase * 12 + min((one + two) // 2, 11)) * 8 + level, min(one, 11) * 12 + min(two, 11)], 0)
+                    for one, two in zip(ones, twos, strict=True)
+                ],
+            )
             hit = [i for i, bit in enumerate(single) if bit]
-            which = self._which.decode(self._coder, [
-                ([(phase * 5 + min(ones[i] // 2, 4)) * 5 + min(twos[i] // 2, 4), level], 0) for i in hit
-            ])
+            which = self._which.decode(
+                self._coder, [([(phase * 5 + min(ones[i] // 2, 4)) * 5 + min(twos[i] // 2, 4), level], 0) for i in hit]
+            )
             for i, bit in zip(hit, which, strict=True):
                 modes[at[i]] = 1 + bit
         return modes

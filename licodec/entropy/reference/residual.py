@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from licodec.entropy.reference.grids import around, binned, cells, pooled
+from licodec.entropy.reference.grids import Grid, around, binned, cells, pooled
 from licodec.entropy.reference.mixing import Magnitude, Model, RangeDecoder, decode_signs
 from licodec.errors import DamagedFileError
 
@@ -15,7 +14,6 @@ SIZES = (8, 16, 32)
 CLASS_START = (0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 CLASS_EXTRA = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5)
 LEVEL_LIMIT = 32767
-Grid = npt.NDArray
 
 
 class Block(NamedTuple):
@@ -46,7 +44,8 @@ class ResidualSyntax:
         self._extra = Model(f"{part}extra", [12 * 8])
         self._nonzero = Model(
             f"{part}nonzero",
-            [kinds * 64 * 12, kinds * 12 * 12 * 4, planes * 1024 * 3, kinds * 12 * 12, 8 * 64 * kinds], 12,
+            [kinds * 64 * 12, kinds * 12 * 12 * 4, planes * 1024 * 3, kinds * 12 * 12, 8 * 64 * kinds],
+            12,
         )
         self._above = Magnitude(f"{part}above", [kinds * 12, planes * 64, 12 * 8], 14)
 
@@ -72,11 +71,16 @@ class ResidualSyntax:
                     near = min(around(2 * split[i], y, x), 11)
                     before = binned(pooled(past[i], y, x, factor))
                     under = binned(pooled(guide[i], y, x, factor))
-                    decisions.append(([
-                        ((depth * 8 + level) * 4 + phase) * 12 + near,
-                        ((depth * 4 + phase) * 12 + before) * 8 + min(near, 7),
-                        (depth * 12 + under) * 12 + before,
-                    ], depth * 4 + phase))
+                    decisions.append(
+                        (
+                            [
+                                ((depth * 8 + level) * 4 + phase) * 12 + near,
+                                ((depth * 4 + phase) * 12 + before) * 8 + min(near, 7),
+                                (depth * 12 + under) * 12 + before,
+                            ],
+                            depth * 4 + phase,
+                        )
+                    )
                 for c, bit in zip(at, self._split.decode(self._coder, decisions), strict=True):
                     split[c] = bit
             for i, y, x in zip(*np.nonzero(split), strict=True):
@@ -93,7 +97,8 @@ class ResidualSyntax:
             for plane in range(self._planes):
                 for phase in range(4):
                     at = [
-                        (i, y, x) for i, y, x in cells((pictures, rows // factor, columns // factor), phase)
+                        (i, y, x)
+                        for i, y, x in cells((pictures, rows // factor, columns // factor), phase)
                         if sizes[i, y * factor, x * factor] == size
                     ]
                     pools = [_pool_all(picture[plane], factor) for picture in activity]
@@ -106,7 +111,9 @@ class ResidualSyntax:
                         else:
                             under = binned(pooled(guide[i], y, x, factor))
                         contexts.append((near, before, under))
-                    for (i, y, x), (extent, class_) in zip(at, self._extents(size, plane, level, phase, contexts), strict=True):
+                    for (i, y, x), (extent, class_) in zip(
+                        at, self._extents(size, plane, level, phase, contexts), strict=True
+                    ):
                         activity[i, plane, y * factor : (y + 1) * factor, x * factor : (x + 1) * factor] = class_
                         if extent:
                             found.append(Block(i, plane, y * SIZES[size], x * SIZES[size], size, extent))
@@ -118,15 +125,28 @@ class ResidualSyntax:
     ) -> list[tuple[int, int]]:
         """(extent, class) of each block of a pass."""
         kind = size * self._planes + plane
-        coded = self._coded.decode(self._coder, [
-            ([(kind * 8 + level) * 4 + phase, (kind * 4 + phase) * 12 + near,
-              (kind * 12 + before) * 8 + min(near, 7), (kind * 12 + under) * 12 + near], plane * 12 + size * 4 + phase)
-            for near, before, under in contexts
-        ])
+        coded = self._coded.decode(
+            self._coder,
+            [
+                (
+                    [
+                        (kind * 8 + level) * 4 + phase,
+                        (kind * 4 + phase) * 12 + near,
+                        (kind * 12 + before) * 8 + min(near, 7),
+                        (kind * 12 + under) * 12 + near,
+                    ],
+                    plane * 12 + size * 4 + phase,
+                )
+                for near, before, under in contexts
+            ],
+        )
         hit = [i for i, bit in enumerate(coded) if bit]
-        classes = [1 + m for m in self._extent.decode(self._coder, [
-            [kind * 8 + level, kind * 12 + contexts[i][0], kind * 12 + contexts[i][2]] for i in hit
-        ])]
+        classes = [
+            1 + m
+            for m in self._extent.decode(
+                self._coder, [[kind * 8 + level, kind * 12 + contexts[i][0], kind * 12 + contexts[i][2]] for i in hit]
+            )
+        ]
         if max(classes, default=0) > 11:
             raise DamagedFileError("extent class out of range")
         extra = [0] * len(hit)
@@ -159,15 +179,19 @@ class ResidualSyntax:
                     u = d - v
                     near = binned(_near(block, v, u))
                     at.append((b.picture, b.plane, b.y + v, b.x + u))
-                    contexts.append((
-                        [(kind * 64 + d) * 12 + near,
-                         ((kind * 12 + min(b.extent - d - 1, 11)) * 12 + near) * 4 + _axis(v, u),
-                         (b.plane * 1024 + v * 32 + u) * 3 + b.size,
-                         (kind * 12 + e) * 12 + binned(b.extent, 8),
-                         (level * 64 + d) * 3 * self._planes + kind],
-                        [kind * 12 + near, b.plane * 64 + d, near * 8 + e],
-                        near,
-                    ))
+                    contexts.append(
+                        (
+                            [
+                                (kind * 64 + d) * 12 + near,
+                                ((kind * 12 + min(b.extent - d - 1, 11)) * 12 + near) * 4 + _axis(v, u),
+                                (b.plane * 1024 + v * 32 + u) * 3 + b.size,
+                                (kind * 12 + e) * 12 + binned(b.extent, 8),
+                                (level * 64 + d) * 3 * self._planes + kind,
+                            ],
+                            [kind * 12 + near, b.plane * 64 + d, near * 8 + e],
+                            near,
+                        )
+                    )
             nonzero = self._nonzero.decode(self._coder, [(first, near) for first, _, near in contexts])
             hit = [i for i, bit in enumerate(nonzero) if bit]
             magnitudes = [1 + m for m in self._above.decode(self._coder, [contexts[i][1] for i in hit])]

@@ -1,0 +1,127 @@
+"""Quantisation of a residual: rate against error, and blocks of a size that fits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fit.patterns import grid, texture
+from licodec.entropy.coder import BitEncoder
+from licodec.entropy.residual import ResidualCoder, ResidualSymbols
+from licodec.fit.presets import Quality
+from licodec.fit.residual import default_rates, quantise
+from licodec.model.cosine import CELL, SIZES, forward, inverse, to_blocks
+
+RATES = default_rates()
+WORTH = Quality(0).worth
+"""Squared error a bit is worth, over the squared step."""
+
+
+def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
+    """What a decoder makes of sizes and levels."""
+    out = np.zeros(levels.shape, np.float32)
+    for s, size in enumerate(SIZES):
+        chosen = sizes[:: size // CELL, :: size // CELL] == s
+        blocks = inverse(to_blocks(levels, size).astype(np.float32) * np.float32(step))
+        to_blocks(out, size)[:, chosen] = blocks[:, chosen]
+    return out
+
+
+def coded_bits(sizes: np.ndarray, levels: np.ndarray) -> int:
+    """Real bits of one picture by the entropy coder."""
+    coder = BitEncoder()
+    past = np.zeros((1, 2, *sizes.shape), np.uint8)
+    ResidualCoder(len(levels)).code(coder, ResidualSymbols(sizes[None], levels[None]), 1, past, None)
+    return 8 * len(coder.finish())
+
+
+def detailed() -> np.ndarray:
+    x, y = grid(96, 64)
+    return (texture(5, shortest=4)(x, y) - 128)[None]
+
+
+def test_rate_falls_and_error_rises_with_the_step() -> None:
+    residual = detailed()
+    rates, errors = [], []
+    for step in (2.0, 4.0, 8.0, 16.0, 32.0):
+        sizes, levels = quantise(residual, step, WORTH * step**2, RATES)
+        rates.append(coded_bits(sizes, levels))
+        errors.append(float(np.square(residual - rebuilt(sizes, levels, step)).mean()))
+    assert all(a > 1.2 * b for a, b in zip(rates, rates[1:], strict=False))
+    assert all(1.5 * a < b for a, b in zip(errors, errors[1:], strict=False))
+    # Between that of rounding (step^2 / 12) and that of dropping everything.
+    assert errors[0] >= 0.5 * 2.0**2 / 12
+    assert errors[-1] < np.square(residual).mean()
+
+
+def test_coefficients_are_rounded_to_the_nearest_when_bits_are_free() -> None:
+    residual, step = detailed(), 4.0
+    sizes, levels = quantise(residual, step, 0.0, RATES)
+    for s, size in enumerate(SIZES):
+        chosen = sizes[:: size // CELL, :: size // CELL] == s
+        wanted, found = (to_blocks(p, size)[:, chosen] for p in (residual, levels * np.float32(step)))
+        assert np.abs(forward(wanted) - found).max(initial=0) <= step * 0.501
+
+
+def test_dearer_bits_trade_error_for_rate() -> None:
+    residual, step = detailed(), 8.0
+    cheap, dear = (quantise(residual, step, worth * step**2, RATES) for worth in (0.05, 0.5))
+    assert coded_bits(*dear) < 0.9 * coded_bits(*cheap)
+    errors = [np.square(residual - rebuilt(*found, step)).mean() for found in (cheap, dear)]
+    assert errors[0] < errors[1]
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_a_zero_residual_has_no_levels(planes: int) -> None:
+    sizes, levels = quantise(np.zeros((planes, 64, 96), np.float32), 4.0, WORTH * 16, RATES)
+    assert not levels.any()
+    assert (sizes == 2).all()
+
+
+def test_faint_noise_is_not_worth_a_level() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (1, 64, 64)).astype(np.float32)
+    assert not quantise(noise, 8.0, WORTH * 64, RATES)[1].any()
+
+
+def test_a_smooth_ramp_takes_the_largest_blocks() -> None:
+    x, y = grid(64, 64)
+    sizes, levels = quantise((x + 0.5 * y - 48)[None].astype(np.float32), 4.0, WORTH * 16, RATES)
+    assert (sizes == 2).all()
+    assert levels.any()
+
+
+def test_an_isolated_detail_takes_the_smallest_blocks_around_it_alone() -> None:
+    residual = np.zeros((1, 64, 64), np.float32)
+    residual[0, 42:46, 18:22] = np.array([[1, -1], [-1, 1]]).repeat(2, 0).repeat(2, 1) * 60
+    sizes, levels = quantise(residual, 6.0, WORTH * 36, RATES)
+    assert sizes[5, 2] == 0
+    assert (sizes[:4] == 2).all()
+    assert (sizes[:, 4:] == 2).all()
+    outside = levels.copy()
+    outside[0, 40:48, 16:24] = 0
+    assert levels.any()
+    assert not outside.any()
+
+
+def test_both_planes_of_a_group_share_sizes_and_keep_their_own_levels() -> None:
+    x, y = grid(64, 64)
+    ramp = (x + 0.5 * y - 48).astype(np.float32)
+    sizes, levels = quantise(np.stack([ramp, -ramp]), 4.0, WORTH * 16, RATES)
+    assert sizes.shape == (8, 8)
+    np.testing.assert_array_equal(levels[0], -levels[1])
+
+
+@settings(max_examples=40)
+@given(arrays(np.float32, (1, 4, 4), elements=st.floats(-200, 200, width=16)), st.floats(1, 64))
+def test_sizes_tile_the_plane_and_nothing_costs_more_than_leaving_it_out(cells: np.ndarray, step: float) -> None:
+    residual = cells.repeat(16, 1).repeat(16, 2)
+    sizes, levels = quantise(residual, step, WORTH * step**2, RATES)
+    for s, size in enumerate(SIZES):
+        factor = size // CELL
+        tiles = (sizes == s).reshape(8 // factor, factor, 8 // factor, factor)
+        assert (tiles.all(axis=(1, 3)) == tiles.any(axis=(1, 3))).all()
+    error = np.square(residual - rebuilt(sizes, levels, step)).sum()
+    assert error <= np.square(residual).sum() + 16 * WORTH * step**2

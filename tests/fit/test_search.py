@@ -1,0 +1,116 @@
+"""Motion search on pictures that really move: what it finds, and what it spends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fit.patterns import grid, panned, texture, with_neutral_chroma
+from licodec.fit.presets import PRESETS, Quality
+from licodec.fit.search import MotionSearch
+from licodec.model import motion
+from licodec.model.geometry import Geometry
+from licodec.model.motion import UNIT, Field
+from licodec.model.pyramid import Picture
+from licodec.video.info import VideoInfo
+
+INFO = VideoInfo(96, 64)
+GEOMETRY = Geometry.of(INFO)
+NODES = GEOMETRY.node_shapes[0]
+TEXTURE = texture(3)
+WORTH = Quality(24).bit_worth(1)
+ANCHOR = Picture(1, 1, (0, 0))
+PRESET = pytest.mark.parametrize("preset", ["ultrafast", "medium"])
+
+
+def search(
+    luma: np.ndarray, reference: np.ndarray, preset: str = "ultrafast", bit_worth: float = WORTH
+) -> tuple[np.ndarray, int]:
+    """Vectors in samples [rows, columns, 2] from a picture into its one reference, and how many corrections."""
+    references = {0: with_neutral_chroma(reference, INFO)}
+    found, blend = MotionSearch(GEOMETRY, PRESETS[preset]).search(ANCHOR, luma, {0: []}, references, bit_worth)
+    assert blend is None
+    (field,) = motion.fields(ANCHOR, found, {0: []}, NODES)
+    return field.vectors / UNIT, sum(int(step.any(axis=-1).sum()) for step in found[0])
+
+
+@PRESET
+@pytest.mark.parametrize("speed", [(1.25, -0.75), (3.0, 2.0), (-4.5, 2.25), (6.0, -3.0)])
+def test_a_global_shift_is_recovered_to_a_quarter_sample(speed: tuple[float, float], preset: str) -> None:
+    before, after = (panned(TEXTURE, 96, 64, t, speed) for t in (0, 1))
+    vectors, corrections = search(after, before, preset)
+    # At the border the shift brings in what the reference does not show.
+    assert np.abs(vectors[1:-1, 1:-1] + speed).max() <= 0.25
+    # One vector for everything: the coarsest level has four nodes here.
+    assert corrections <= 16 < NODES[0] * NODES[1]
+
+
+@PRESET
+def test_two_regions_are_recovered_each_to_a_quarter_sample(preset: str) -> None:
+    left, right = (3.0, -1.0), (-2.0, 1.5)
+    x, _ = grid(96, 64)
+    before, after = (
+        np.where(x < 48, panned(TEXTURE, 96, 64, t, left), panned(TEXTURE, 96, 64, t, right)).astype(np.float32)
+        for t in (0, 1)
+    )
+    vectors, _ = search(after, before, preset)
+    # Twelve columns of nodes, the edge between the sixth and the seventh.
+    assert np.abs(vectors[1:-1, 1:4] + left).max() <= 0.25
+    assert np.abs(vectors[1:-1, 8:-1] + right).max() <= 0.25
+
+
+@PRESET
+def test_nothing_is_spent_where_nothing_moves(preset: str) -> None:
+    still = panned(TEXTURE, 96, 64, 0, (0, 0))
+    vectors, corrections = search(still, still, preset)
+    assert not vectors.any()
+    assert corrections == 0
+
+
+def test_nothing_is_spent_on_flat_pictures() -> None:
+    _, corrections = search(np.full((64, 96), 90, np.float32), np.full((64, 96), 100, np.float32))
+    assert corrections == 0
+
+
+def test_nothing_is_spent_when_bits_are_too_dear() -> None:
+    before, after = (panned(TEXTURE, 96, 64, t, (3, 2)) for t in (0, 1))
+    assert search(after, before, bit_worth=1e9)[1] == 0
+
+
+def test_dearer_bits_buy_fewer_corrections() -> None:
+    x, y = grid(96, 64)
+    before = TEXTURE(x, y)
+    after = TEXTURE(x + 2 * np.sin(y / 9), y + 1.5 * np.cos(x / 11))
+    counts = [search(after, before, bit_worth=Quality(crf).bit_worth(1))[1] for crf in (10, 25, 40, 51)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] < counts[0]
+
+
+def test_motion_that_the_base_field_already_tells_is_free() -> None:
+    """The picture half way between two references that are known to be (4, -2) apart."""
+    picture = Picture(2, 2, (0, 4))
+    lumas = {t: panned(TEXTURE, 96, 64, t, (1.0, -0.5)) for t in (0, 2, 4)}
+    known = {0: [], 4: [Field(0, np.broadcast_to(np.array([-16, 8], np.int32), (*NODES, 2)))]}
+    references = {t: with_neutral_chroma(lumas[t], INFO) for t in (0, 4)}
+    found, _ = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(picture, lumas[2], known, references, WORTH)
+    for steps in found:
+        # Away from the borders, which one of the two references does not show.
+        assert not steps[0][2:-2, 2:-2].any()
+        assert not steps[1][1:-1, 1:-1].any()
+
+
+def test_the_blend_trusts_the_reference_that_shows_the_place() -> None:
+    """The past lacks the left half, the future the right half; both show the middle."""
+    picture = Picture(1, 2, (0, 2))
+    whole = panned(TEXTURE, 96, 64, 0, (0, 0))
+    x, _ = grid(96, 64)
+    grey = np.float32(128)
+    past, future = np.where(x < 32, grey, whole), np.where(x >= 64, grey, whole)
+    references = {0: with_neutral_chroma(past, INFO), 2: with_neutral_chroma(future, INFO)}
+    known = {0: [], 2: [Field(0, np.zeros((*NODES, 2), np.int32))]}
+    _, blend = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(picture, whole, known, references, WORTH)
+    assert blend is not None
+    assert blend.shape == GEOMETRY.blend_shape == (4, 6)
+    assert (blend[:, :2] == 2).all()
+    assert (blend[:, 2:4] == 0).all()
+    assert (blend[:, 4:] == 1).all()
