@@ -94,10 +94,10 @@ def learn(paths: list[Path], out: Path) -> None:
     for number, (name, info, frames, crf) in enumerate(jobs):
         geometry = Geometry.of(info)
         groups = split_groups(len(frames), preset.group)
-        fit = SegmentFit(geometry, config, lambda i, f=frames: f[i], groups, Quality(crf), preset)
+        fit = SegmentFit(geometry, config, frames.__getitem__, groups, Quality(crf), preset)
         fit.code(CropSet(geometry, len(frames), 0))
         coder, pictures = BitEncoder(), PictureCoder(geometry, config, priors=state)
-        for batch in pyramid(groups):
+        for batch in pyramid(groups, geometry.batch):
             pictures.code(coder, batch, fit.symbols.pictures)
         state.update({name: model.state() for name, model in pictures.models().items()})
         print(f"{number + 1}/{len(jobs)} {name} crf {crf}: {len(coder.finish())} bytes", flush=True)

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 
 from licodec.container import AUDIO_SUBTITLES, DEFAULT_LIMITS, Limits, LinrReader
 from licodec.errors import UsageError
 from licodec.model.config import profile_name
-from licodec.model.geometry import Planes, from_working
+from licodec.model.geometry import Geometry
 from licodec.profiles import Player, open_player
-from licodec.render.resample import View, view_planes
-from licodec.video import colour
+from licodec.render.device import open_renderer
+from licodec.render.resample import View
+from licodec.runtime import pick_device
 from licodec.video.info import Frame as RawFrame
 from licodec.video.info import Plane, VideoInfo
 
@@ -62,7 +62,7 @@ class Frame:
     """One decoded frame."""
 
     data: torch.Tensor
-    """[3, height, width] RGB; uint8, or uint16 for more than 8 bits."""
+    """[3, height, width] RGB on the video's device; uint8, or uint16 for more than 8 bits."""
     pts_seconds: float
     duration_seconds: float
 
@@ -85,14 +85,23 @@ class FrameBatch:
 class Video:
     """An open `.linr` file. Made by `licodec.open`."""
 
-    def __init__(self, source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        source: str | Path | bytes,
+        *,
+        device: str = "cpu",
+        exact: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.device, self._limits = pick_device(device), limits
         self.path = source if isinstance(source, (str, Path)) else "<bytes>"
         self._reader = LinrReader(source, limits)
         self.info: VideoInfo = self._reader.info
         self._pts = self._reader.pts
         self._durations = self._reader.durations
         self._firsts = [s.first_frame for s in self._reader.segments]
-        self._players: OrderedDict[int, Player] = OrderedDict()
+        self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact)
+        self._players: OrderedDict[int, Player[Any]] = OrderedDict()
 
     @property
     def metadata(self) -> VideoMetadata:
@@ -145,39 +154,46 @@ class Video:
 
     def planes(self, index: int, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes of a frame in the video's own format, in a view (default: as it is)."""
-        player, local = self._player(index)
-        return self._finish(player.render(local), view)
+        return self._renderer.download(*self._seen(self._at_index(index), view))
 
     def planes_at(self, t: Fraction | float, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes at any time. Between two frames of a segment, what the function says; across a cut, and
         outside the video, the frame shown."""
-        time = Fraction(t)
-        index = self.frame_at(time)
-        player, local = self._player(index)
-        share = 0.0
-        if index + 1 < len(self) and local + 1 < player.frames and time > self.time(index):
-            share = float((time - self.time(index)) / (self.time(index + 1) - self.time(index)))
-        return self._finish(player.between(local, share), view)
+        return self._renderer.download(*self._seen(self._at_time(t), view))
 
     def frames(self) -> Iterator[RawFrame]:
         """All frames at native size, in order, one at a time."""
         for i in range(len(self)):
             yield RawFrame(self.planes(i), self._pts[i], self._durations[i])
 
-    def _finish(self, planes: Planes, view: View | None) -> tuple[Plane, ...]:
-        if view is None:
-            return from_working(planes, self.info)
-        return from_working(view_planes(planes, view, self.info), view.info(self.info))
+    def _at_index(self, index: int) -> tuple[Any, ...]:
+        """Working planes of a frame, as the renderer has them."""
+        player, local = self._player(index)
+        return player.render(local)
 
-    def _player(self, index: int) -> tuple[Player, int]:
+    def _at_time(self, t: Fraction | float) -> tuple[Any, ...]:
+        time = Fraction(t)
+        index = self.frame_at(time)
+        player, local = self._player(index)
+        share = 0.0
+        if index + 1 < len(self) and local + 1 < player.frames and time > self.time(index):
+            share = float((time - self.time(index)) / (self.time(index + 1) - self.time(index)))
+        return player.between(local, share)
+
+    def _seen(self, planes: tuple[Any, ...], view: View | None) -> tuple[tuple[Any, ...], VideoInfo]:
+        """Working planes in a view, and what they are."""
+        if view is None:
+            return planes, self.info
+        return self._renderer.view(planes, view, self.info), view.info(self.info)
+
+    def _player(self, index: int) -> tuple[Player[Any], int]:
         segment = bisect.bisect_right(self._firsts, index) - 1
         player = self._players.get(segment)
         if player is None:
             entry = self._reader.segments[segment]
             where = f"{self.path}: segment {segment}"
-            player = open_player(
-                self._reader.read_segment(segment), self._reader.conf, self.info, entry.frame_count, where
-            )
+            payload = self._reader.read_segment(segment)
+            player = open_player(payload, self._reader.conf, self.info, entry.frame_count, where, self._renderer)
             self._players[segment] = player
             while len(self._players) > _PLAYERS:
                 self._players.popitem(last=False)
@@ -197,11 +213,12 @@ class Video:
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of a video of {len(self)} frames")
         index %= len(self)
-        return Frame(self._rgb(self.planes(index), self.info), float(self.time(index)), float(self.duration(index)))
+        data = self._renderer.rgb(self._at_index(index), self.info)
+        return Frame(data, float(self.time(index)), float(self.duration(index)))
 
     def get_frames_at(self, indices: Sequence[int]) -> FrameBatch:
         """The frames with these indices, in the order asked for."""
-        return _batch([self.get_frame_at(i) for i in indices], self.info)
+        return _batch([self.get_frame_at(i) for i in indices], self.info, self.device)
 
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch:
         """Frames start, start + step, ... below stop."""
@@ -217,7 +234,7 @@ class Video:
 
     def get_frames_played_at(self, seconds: Sequence[float]) -> FrameBatch:
         """The frames that a player shows at these times."""
-        return _batch([self.get_frame_played_at(s) for s in seconds], self.info)
+        return _batch([self.get_frame_played_at(s) for s in seconds], self.info, self.device)
 
     def get_frames_played_in_range(self, start_seconds: float, stop_seconds: float) -> FrameBatch:
         """Every frame played in the half-open range of time."""
@@ -240,12 +257,7 @@ class Video:
 
         roi: (x, y, width, height) in the video's luma samples; without `size` it is rendered at its own.
         """
-        view = View.of(self.info, size, roi)
-        return self._rgb(self.planes_at(t, view), view.info(self.info))
-
-    @staticmethod
-    def _rgb(planes: tuple[Plane, ...], info: VideoInfo) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(colour.to_rgb(planes, info).transpose(2, 0, 1)))
+        return self._renderer.rgb(*self._seen(self._at_time(t), View.of(self.info, size, roi, self._limits)))
 
     def close(self) -> None:
         """Close the file."""
@@ -261,8 +273,9 @@ class Video:
         self.close()
 
 
-def _batch(frames: Sequence[Frame], info: VideoInfo) -> FrameBatch:
-    empty = torch.empty((0, 3, info.height, info.width), dtype=torch.uint8 if info.bit_depth == 8 else torch.uint16)
+def _batch(frames: Sequence[Frame], info: VideoInfo, device: str) -> FrameBatch:
+    dtype = torch.uint8 if info.bit_depth == 8 else torch.uint16
+    empty = torch.empty((0, 3, info.height, info.width), dtype=dtype, device=device)
     return FrameBatch(
         torch.stack([f.data for f in frames]) if frames else empty,
         torch.tensor([f.pts_seconds for f in frames], dtype=torch.float64),
@@ -270,6 +283,20 @@ def _batch(frames: Sequence[Frame], info: VideoInfo) -> FrameBatch:
     )
 
 
-def open(source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Video:
-    """Open a `.linr` file, by path or as bytes; raises LicodecError of the kind that fits."""
-    return Video(source, limits=limits)
+def open(
+    source: str | Path | bytes, *, device: str = "cpu", exact: bool = True, limits: Limits = DEFAULT_LIMITS
+) -> Video:
+    """Open a `.linr` file.
+
+    Args:
+        source: a path, or the file as bytes.
+        device: cpu, cuda, cuda:n or auto: where frames are rendered, and where the tensors returned are. Symbols are
+            parsed on the CPU.
+        exact: compute in float32 throughout. Without, the synthesis network computes in half precision on CUDA:
+            faster, and a few samples in a thousand differ by one code value.
+        limits: what to refuse.
+
+    Raises:
+        LicodecError: of the kind that fits: what is not a `.linr` file, or damaged, or too large; no such device.
+    """
+    return Video(source, device=device, exact=exact, limits=limits)

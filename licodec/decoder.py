@@ -22,7 +22,7 @@ from licodec.errors import LicodecError, LimitError, UsageError
 from licodec.fit.settings import Progress
 from licodec.profiles import open_player
 from licodec.render.resample import View
-from licodec.runtime import pick_device, use_threads
+from licodec.runtime import use_threads
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
 
@@ -94,9 +94,8 @@ def decode(
     target = Path(input).with_suffix(".mp4") if output is None else output
     if same_file(input, target):
         raise UsageError(f"{target}: is the input too; name another output")
-    pick_device(settings.device)
     use_threads(settings.threads)
-    with Video(input, limits=settings.limits) as video:
+    with Video(input, device=settings.device, limits=settings.limits) as video:
         view = _view(video.info, settings)
         times = _times(video, settings)
         out_info = _output_info(video, view, settings)
@@ -149,17 +148,7 @@ def _view(info: VideoInfo, settings: DecodeSettings) -> View:
         size = (max(1, round(height * settings.scale)), max(1, round(width * settings.scale)))
     elif settings.size is not None:
         size = (settings.size[1], settings.size[0])
-    view = View.of(info, size, settings.roi)
-    limits = settings.limits
-    for value, limit in (
-        (view.size[1], "max_width"),
-        (view.size[0], "max_height"),
-        (view.size[0] * view.size[1], "max_pixels"),
-    ):
-        if value < 1:
-            raise UsageError(f"size {view.size[1]}x{view.size[0]} has no pixels")
-        limits.check(limit, value)
-    return view
+    return View.of(info, size, settings.roi, settings.limits)
 
 
 @dataclass(frozen=True)

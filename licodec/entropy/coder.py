@@ -12,6 +12,8 @@ import constriction
 import numpy as np
 import numpy.typing as npt
 
+from licodec.errors import DamagedFileError
+
 Ints = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.int32]
 
@@ -71,5 +73,8 @@ class BitDecoder:
     def bits(self, p1: Ints, values: Bits | None) -> Bits:
         if not len(p1):
             return np.empty(0, np.int32)
-        decoded: Bits = self._coder.decode(_BERNOULLI, _as_float(p1))
+        try:
+            decoded: Bits = self._coder.decode(_BERNOULLI, _as_float(p1))
+        except AssertionError:  # constriction's word for a state that no encoder leaves
+            raise DamagedFileError("the entropy-coded data is damaged") from None
         return decoded

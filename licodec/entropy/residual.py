@@ -242,6 +242,8 @@ class ResidualCoder:
             np.zeros(n, np.int64),
             None if classes is None else classes - 1,
         )
+        if got.max() >= CLASSES:
+            raise DamagedFileError(f"a block has extent class {got.max()} of {CLASSES}")
         extra = np.zeros(n, np.int64)
         rest = None if wanted is None else wanted[coded] - _CLASS_START[classes]
         for bit in range(4, -1, -1):

@@ -23,6 +23,8 @@ from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import QUANTISER_MAX
 
+MAX_GROUPS = 1024
+"""Most groups of a segment: they are a chain, and the last anchor needs them all."""
 MAX_GROUP = 64
 """Largest distance between anchors."""
 _PYRAMID_LEVELS = 8
@@ -129,10 +131,10 @@ class PictureCoder:
                 del memory[frame]
 
 
-def last_use(groups: tuple[int, ...]) -> dict[int, int]:
+def _last_use(batches: list[list[Picture]]) -> dict[int, int]:
     """For each frame, the index of the last batch that needs it."""
     last = {}
-    for index, batch in enumerate(pyramid(groups)):
+    for index, batch in enumerate(batches):
         for picture in batch:
             last[picture.frame] = index
             for r in picture.refs:
@@ -161,7 +163,7 @@ def write_segment(symbols: SegmentSymbols, geometry: Geometry, config: ModelConf
             writer.u8(step)
         code_tensors(coder, symbols.weights)
     pictures = PictureCoder(geometry, config)
-    for batch in pyramid(symbols.groups):
+    for batch in pyramid(symbols.groups, geometry.batch):
         pictures.code(coder, batch, symbols.pictures)
     writer.raw(coder.finish())
     return writer.to_bytes()
@@ -204,8 +206,8 @@ class SegmentReader:
     @staticmethod
     def _count(reader: ByteReader, frames: int) -> int:
         count = reader.varint()
-        if count > max(0, frames - 1):
-            raise reader.damaged(f"has {count} groups for {frames} frames")
+        if count > min(max(0, frames - 1), MAX_GROUPS):
+            raise reader.damaged(f"has {count} groups for {frames} frames; at most {MAX_GROUPS} are allowed")
         return count
 
     @staticmethod
@@ -217,9 +219,10 @@ class SegmentReader:
 
     def batches(self) -> Iterator[list[Picture]]:
         """Parse batch after batch into `symbols.pictures`; the caller may delete those it is done with."""
-        last = last_use(self.symbols.groups)
+        batches = pyramid(self.symbols.groups, self._geometry.batch)
+        last = _last_use(batches)
         coder = PictureCoder(self._geometry, self._config)
-        for index, batch in enumerate(pyramid(self.symbols.groups)):
+        for index, batch in enumerate(batches):
             for picture in batch:
                 self.symbols.pictures[picture.frame] = PictureSymbols.blank(self._geometry, self._config, picture)
             try:

@@ -56,8 +56,8 @@ class FieldSearch:
         shape = self._shapes[0]
         rows, columns = self._luma.shape
         start = cv2.resize(self._base.astype(np.float32) / UNIT, (shape[1] * NODE, shape[0] * NODE))
-        bytes_ = (np.clip(p + 0.5, 0, 255).astype(np.uint8) for p in (self._luma, self._reference))
-        flow = engine.calc(*bytes_, np.ascontiguousarray(start[:rows, :columns]))
+        here, there = (np.clip(p + 0.5, 0, 255).astype(np.uint8) for p in (self._luma, self._reference))
+        flow = engine.calc(here, there, np.ascontiguousarray(start[:rows, :columns]))
         gx, gy = gradients(self._luma)
         weight = gx * gx + gy * gy + 1.0
         total = to_nodes(weight, shape)

@@ -25,7 +25,7 @@ from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import quantiser_of
-from licodec.render.picture import predict
+from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 
 _SAVE_EVERY = 10.0
@@ -37,7 +37,7 @@ Source = Callable[[int], Planes]
 
 def split_groups(frames: int, distance: int) -> tuple[int, ...]:
     """Full groups of `distance` frames and what is left."""
-    whole, rest = divmod(frames - 1, distance)
+    whole, rest = divmod(max(frames - 1, 0), distance)
     return (distance,) * whole + ((rest,) if rest else ())
 
 
@@ -58,6 +58,7 @@ class SegmentFit:
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset, self._seed = quality, preset, seed
         self._rates: Rates = default_rates()
+        self._renderer = NumpyRenderer(geometry)
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
 
     def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
@@ -78,7 +79,7 @@ class SegmentFit:
 
         Pictures that have symbols already (of a resumed fit) are only rendered.
         """
-        contents = Contents(self._geometry, self.symbols)
+        contents = Contents(self._renderer, self.symbols)
         searcher = MotionSearch(self._geometry, self._preset)
         pictures: dict[int, Picture] = {}
         for batch in pyramid(self.symbols.groups):
@@ -113,7 +114,8 @@ class SegmentFit:
 
     def _quantise(self, picture: Picture, source: Planes, fields: list[Field], references: dict[int, Planes]) -> None:
         symbols = self.symbols.pictures[picture.frame]
-        prediction = predict(self._geometry, fields, symbols.blend, [references[f.target] for f in fields]).planes
+        warped_from = [references[f.target] for f in fields]
+        prediction = self._renderer.predict(fields, symbols.blend, warped_from).planes
         steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
         for g, members in enumerate(self._geometry.groups):
             wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])

@@ -21,6 +21,9 @@ Floats = npt.NDArray[np.floating[Any]]
 Planes = tuple[Floats, ...]
 """Y | Y, U, V: [rows, columns] float32 on the 8-bit scale."""
 
+_BATCH_SAMPLES = 1 << 24
+PEAK = 256
+"""Working samples are clipped to 0..PEAK, which no sample of any bit depth reaches."""
 BLEND = 16
 """Luma samples a blend cell."""
 
@@ -57,6 +60,12 @@ class Geometry:
         """(rows, columns) of a group's size map."""
         rows, columns = self.padded(group)
         return rows // CELL, columns // CELL
+
+    @property
+    def batch(self) -> int:
+        """Pictures whose symbols are coded together: as many as hold 2^24 coefficients, at least one."""
+        samples = sum(len(planes) * self.padded(g)[0] * self.padded(g)[1] for g, planes in enumerate(self.groups))
+        return max(1, _BATCH_SAMPLES // samples)
 
     @property
     def node_shapes(self) -> list[tuple[int, int]]:

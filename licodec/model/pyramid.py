@@ -18,10 +18,11 @@ class Picture:
     """Frames it is predicted from: none, or (nearest earlier anchor, one before it or itself) or (past, future)."""
 
 
-def pyramid(groups: Sequence[int]) -> list[list[Picture]]:
+def pyramid(groups: Sequence[int], most: int | None = None) -> list[list[Picture]]:
     """Batches of pictures in coding order; a batch needs only earlier batches.
 
-    `groups` are the distances between anchors: a segment of n frames has groups that sum to n - 1.
+    groups: the distances between anchors; a segment of n frames has groups that sum to n - 1.
+    most: pictures a batch; a level of a group with more makes several batches.
     """
     batches = [[Picture(0, 0, ())]]
     anchors = [0]
@@ -41,13 +42,6 @@ def pyramid(groups: Sequence[int]) -> list[list[Picture]]:
                 batches.append(batch)
             spans, level = halves, level + 1
         anchors.append(anchor)
-    return batches
-
-
-def equal_groups(frames: int, distance: int) -> tuple[int, ...]:
-    """Distances of at most `distance` that cover a segment of `frames` frames as evenly as they can."""
-    steps = frames - 1
-    if steps <= 0:
-        return ()
-    count = -(-steps // distance)
-    return tuple(steps // count + (i < steps % count) for i in range(count))
+    if most is None:
+        return batches
+    return [batch[i : i + most] for batch in batches for i in range(0, len(batch), most)]

@@ -1,4 +1,4 @@
-"""Reading a reference along a motion field: bicubic (Keys, a = -3/4) at 1/32-sample positions."""
+"""Reading a reference along a motion field: bicubic (Keys, a = -3/4), positions not rounded."""
 
 from __future__ import annotations
 
@@ -15,26 +15,31 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 @lru_cache(maxsize=8)
-def _positions(rows: int, columns: int) -> Floats:
-    """[rows, columns, 2] the (x, y) of every sample."""
-    grid = np.empty((rows, columns, 2), np.float32)
-    grid[..., 0] = np.arange(columns, dtype=np.float32)
-    grid[..., 1] = np.arange(rows, dtype=np.float32)[:, None]
+def sample_positions(shape: tuple[int, int]) -> Floats:
+    """[rows, columns, 2] the (x, y) of every sample of a plane."""
+    grid = np.empty((*shape, 2), np.float32)
+    grid[..., 0] = np.arange(shape[1], dtype=np.float32)
+    grid[..., 1] = np.arange(shape[0], dtype=np.float32)[:, None]
     return grid
 
 
-def dense(nodes: npt.NDArray, shape: tuple[int, int], step: tuple[int, int]) -> Floats:
-    """Node values [rows, columns(, c)] read at every sample of a plane, `step` (x, y) samples a node apart."""
+def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
+    """Motion vectors in samples of a plane with `step` (x, y) luma samples a sample."""
+    return np.asarray(vectors, np.float32) * np.array([1 / (UNIT * step[0]), 1 / (UNIT * step[1])], np.float32)
+
+
+def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
+    """Node values [rows, columns(, c)] read at every sample of a plane, `spacing` (x, y) samples a node apart."""
     rows, columns = nodes.shape[:2]
-    full = cv2.resize(nodes.astype(np.float32), (columns * step[0], rows * step[1]), interpolation=cv2.INTER_LINEAR)
+    size = (columns * spacing[0], rows * spacing[1])
+    full = cv2.resize(np.asarray(nodes, np.float32), size, interpolation=cv2.INTER_LINEAR)
     return full[: shape[0], : shape[1]]
 
 
 def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int, int]) -> Floats:
     """[rows, columns, 2] where each sample of a plane of `shape` reads its reference."""
     sx, sy = subsampling
-    scale = np.array([1 / (UNIT * sx), 1 / (UNIT * sy)], np.float32)
-    return _positions(*shape) + dense(field * scale, shape, (NODE // sx, NODE // sy))
+    return sample_positions(shape) + dense(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
 
 
 def warp(plane: Floats, at: Floats) -> Floats:

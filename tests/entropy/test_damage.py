@@ -76,32 +76,23 @@ def outcomes(sample: Sample, payloads: Iterable[bytes]) -> Counter[str]:
     return counts
 
 
-CONSTRICTION = pytest.mark.xfail(
-    raises=pytest.fail.Exception, strict=True, reason="BitDecoder.bits lets an AssertionError of constriction through"
-)
-
-
-@CONSTRICTION
 def test_every_truncation(sample: Sample) -> None:
     payload = sample[0]
     counts = outcomes(sample, (payload[:n] for n in range(len(payload))))
     assert counts.total() == len(payload)
 
 
-@CONSTRICTION
 def test_bit_flips(sample: Sample, sample_with_network: Sample) -> None:
     for seed, whole in enumerate((sample, sample_with_network)):
         outcomes(whole, flipped(whole[0], seed))
 
 
-@CONSTRICTION
 def test_random_streams(sample: Sample) -> None:
     random = np.random.default_rng(2)
     head = bytes([1, FRAMES - 1, 0, 100, 100, 110, 110, 120, 120])
     outcomes(sample, (head + random.bytes(4 * random.integers(0, 200)) for _ in range(RANDOM)))
 
 
-@pytest.mark.xfail(raises=IndexError, strict=True, reason="ResidualCoder looks a class up before it checks it")
 def test_a_class_of_extents_that_does_not_exist() -> None:
     """The escape of the classes' magnitudes can say more than there are."""
     geometry = Geometry.of(VideoInfo(32, 32, "gray"))

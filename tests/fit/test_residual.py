@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,8 +52,8 @@ def test_rate_falls_and_error_rises_with_the_step() -> None:
         sizes, levels = quantise(residual, step, WORTH * step**2, RATES)
         rates.append(coded_bits(sizes, levels))
         errors.append(float(np.square(residual - rebuilt(sizes, levels, step)).mean()))
-    assert all(a > 1.2 * b for a, b in zip(rates, rates[1:], strict=False))
-    assert all(1.5 * a < b for a, b in zip(errors, errors[1:], strict=False))
+    assert all(a > 1.2 * b for a, b in pairwise(rates))
+    assert all(1.5 * a < b for a, b in pairwise(errors))
     # Between that of rounding (step^2 / 12) and that of dropping everything.
     assert errors[0] >= 0.5 * 2.0**2 / 12
     assert errors[-1] < np.square(residual).mean()

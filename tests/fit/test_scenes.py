@@ -33,6 +33,10 @@ def test_every_one_of_several_cuts_is_found() -> None:
     assert lengths(pan(A, range(5)) + pan(B, range(6)) + pan(A, range(50, 58)) + pan(B, range(70, 75))) == [5, 6, 8, 5]
 
 
+def test_a_cut_soon_after_a_full_segment_is_a_cut_all_the_same() -> None:
+    assert lengths(pan(A, range(10)) + pan(B, range(8)), keyint=8) == [8, 2, 8]
+
+
 @pytest.mark.parametrize("chroma", ["gray", "444", "rgb"])
 def test_cuts_are_found_in_every_format(chroma: str) -> None:
     info = VideoInfo(64, 48, chroma)  # type: ignore[arg-type]

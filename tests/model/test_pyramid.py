@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licodec.model.pyramid import Picture, equal_groups, pyramid
+from licodec.fit.segment import split_groups
+from licodec.model.pyramid import Picture, pyramid
 
 GROUPS = st.lists(st.integers(1, 40), max_size=6).map(tuple)
 
@@ -92,16 +93,16 @@ def test_a_group_of_four_by_hand() -> None:
 
 
 @given(st.integers(1, 500), st.integers(1, 64))
-def test_equal_groups_cover_the_segment_evenly(frames: int, distance: int) -> None:
-    groups = equal_groups(frames, distance)
+def test_split_groups_are_full_but_for_the_last(frames: int, distance: int) -> None:
+    groups = split_groups(frames, distance)
     assert sum(groups) == frames - 1
     if groups:
-        assert max(groups) <= distance
-        assert max(groups) - min(groups) <= 1
+        assert set(groups[:-1]) <= {distance}
+        assert 1 <= groups[-1] <= distance
         # No fewer groups could keep to the distance.
         assert (len(groups) - 1) * distance < frames - 1
 
 
 @pytest.mark.parametrize("frames", [0, 1])
 def test_no_groups_without_a_second_frame(frames: int) -> None:
-    assert equal_groups(frames, 16) == ()
+    assert split_groups(frames, 16) == ()

@@ -62,7 +62,7 @@ def decode_segment(payload: bytes, geometry: Geometry, config: ModelConfig, fram
         raise reader.damaged("network weight out of range")
     symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
     pictures = PictureSyntax(coder, geometry, config)
-    for batch in pyramid(groups):
+    for batch in pyramid(groups, geometry.batch):
         symbols.pictures.update(pictures.decode(batch))
     return symbols
 

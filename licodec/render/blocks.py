@@ -1,0 +1,46 @@
+"""Which blocks of a picture's residual hold anything, and what: most hold nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.model.cosine import CELL, SIZES, Ints
+from licodec.model.symbols import SparseLevels
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The occupied blocks of one size, and the levels in them."""
+
+    size: int
+    """Samples a side."""
+    place: tuple[Ints, Ints, Ints]
+    """(plane, row, column) of each block, counted in blocks of this size."""
+    index: Ints
+    """[levels] where each level is in a flat array [blocks, size, size]."""
+    value: npt.NDArray[np.int16]
+    """[levels]"""
+
+
+def occupied(sizes: npt.NDArray[np.uint8], levels: SparseLevels) -> Iterator[Blocks]:
+    """The occupied blocks of each size that has any; `sizes`: [rows / 8, columns / 8] size index of each cell."""
+    planes, rows, columns = levels.shape
+    plane, rest = np.divmod(levels.index, rows * columns)
+    y, x = np.divmod(rest, columns)
+    kind = sizes[y // CELL, x // CELL]
+    for s, size in enumerate(SIZES):
+        chosen = np.flatnonzero(kind == s)
+        if not len(chosen):
+            continue
+        down, v = np.divmod(y[chosen], size)
+        across, u = np.divmod(x[chosen], size)
+        at = (plane[chosen], down, across)
+        number = np.zeros((planes, rows // size, columns // size), np.int64)
+        number[at] = 1
+        p, row, column = np.nonzero(number)
+        number[p, row, column] = np.arange(len(p))
+        yield Blocks(size, (p, row, column), (number[at] * size + v) * size + u, levels.value[chosen])
