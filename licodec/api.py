@@ -8,6 +8,8 @@ with licodec.open("clip.linr") as video:
 from __future__ import annotations
 
 import bisect
+import math
+import operator
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -147,9 +149,23 @@ class Video:
 
     # Planes: what the codec itself works on.
 
+    def exact(self, t: Fraction | float) -> Fraction:
+        """A time in seconds as it is meant: a double next to a tick of the video's clock is that tick.
+
+        Raises UsageError for infinities and NaN.
+        """
+        if not isinstance(t, float):
+            return Fraction(t)
+        if not math.isfinite(t):
+            raise UsageError(f"time {t} is not a number of seconds")
+        ticks = Fraction(t) / self.info.time_base
+        nearest = round(ticks)
+        # A double holds 53 bits: what rounding to it takes from a tick count is far below a thousandth.
+        return nearest * self.info.time_base if abs(ticks - nearest) < Fraction(1, 1000) else Fraction(t)
+
     def frame_at(self, t: Fraction | float) -> int:
         """Index of the frame shown at a time; the first before the start, the last after the end."""
-        ticks = Fraction(t) / self.info.time_base
+        ticks = self.exact(t) / self.info.time_base
         return max(0, bisect.bisect_right(self._pts, ticks) - 1)
 
     def planes(self, index: int, view: View | None = None) -> tuple[Plane, ...]:
@@ -172,7 +188,7 @@ class Video:
         return player.render(local)
 
     def _at_time(self, t: Fraction | float) -> tuple[Any, ...]:
-        time = Fraction(t)
+        time = self.exact(t)
         index = self.frame_at(time)
         player, local = self._player(index)
         share = 0.0
@@ -210,6 +226,7 @@ class Video:
 
     def get_frame_at(self, index: int) -> Frame:
         """The frame with an index; negative ones count from the end. Raises IndexError."""
+        index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of a video of {len(self)} frames")
         index %= len(self)
@@ -226,7 +243,7 @@ class Video:
 
     def get_frame_played_at(self, seconds: float) -> Frame:
         """The frame that a player shows at a time. Raises IndexError outside the video."""
-        if not self.time(0) <= Fraction(seconds) < self.end:
+        if not self.time(0) <= self.exact(seconds) < self.end:
             raise IndexError(
                 f"no frame is played at {seconds} s: the video is {float(self.time(0))} to {float(self.end)} s"
             )

@@ -200,7 +200,9 @@ def _times(video: Video, settings: DecodeSettings) -> _Times:
         raise LimitError(f"fps of {float(fps):g} is over the limit of {_MAX_FPS}")
     count = max(1, int((end - start) * fps))
     settings.limits.check("max_frames", count)
-    return _Times(times=tuple((start + i / fps, i, 1) for i in range(count)))
+    # The clock has one tick a frame; the first is where the video begins, so that sound stays in step.
+    first = round(start * fps)
+    return _Times(times=tuple((start + i / fps, first + i, 1) for i in range(count)))
 
 
 def _positive(name: str, value: Fraction, *, zero: bool = False) -> Fraction:

@@ -26,7 +26,7 @@ from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
 from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
-from licodec.model.geometry import to_working
+from licodec.model.geometry import from_working, to_working
 from licodec.profiles import open_player
 from licodec.runtime import pick_device, use_threads
 from licodec.video.info import Frame, VideoInfo
@@ -270,11 +270,12 @@ class _Job:
         out = np.zeros((len(frames), len(info.plane_shapes)))
         for i, frame in enumerate(frames):
             source = to_working(frame.planes, info)
-            # What a viewer gets is rounded; at 10 bits and up the difference does not matter.
-            shown = tuple(np.rint(p) for p in player.render(i)) if info.bit_depth == 8 else player.render(i)
+            # What a viewer gets: rounded, and clipped to the bit depth.
+            shown = to_working(from_working(player.render(i), info), info)
             out[i] = [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
             report("check", i + 1, len(frames))
-        return out
+        # On the 8-bit scale ten bits reach 255.75: scaled so that the peak is 255 at any depth.
+        return out * (255 * 2 ** (info.bit_depth - 8) / (2**info.bit_depth - 1)) ** 2
 
 
 def _duration(finished: Sequence[FinishedSegment], info: VideoInfo) -> float:

@@ -8,11 +8,16 @@ import re
 from licodec.errors import UnsupportedError, UsageError
 
 
+MAX_THREADS = 1024
+
+
 def use_threads(threads: int | None) -> None:
     """Let torch and OpenCV use `threads` CPU threads (None: all cores that this process may use)."""
     import cv2
     import torch
 
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"threads is {threads}, outside 1..{MAX_THREADS}")
     count = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(count)
     cv2.setNumThreads(count)

@@ -32,7 +32,7 @@ class FinishedSegment:
     pts: tuple[int, ...]
     durations: tuple[int, ...]
     squared_error: npt.NDArray[np.float64]
-    """[frames, planes] mean squared error of each plane, on the 8-bit scale."""
+    """[frames, planes] mean squared error of each plane, for a peak of 255."""
 
 
 def fingerprint(input_: str | Path, description: str) -> str:

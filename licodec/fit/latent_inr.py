@@ -19,11 +19,13 @@ from licodec.model.geometry import to_working
 from licodec.model.latent_inr import LatentINRConfig, build, pack, patch_shapes
 from licodec.video.info import Frame, Plane, VideoInfo
 
+_CONFIG = LatentINRConfig(width=256, rank=1)
+"""Minutes on a CPU are too few for the published width: see `benchmarks` for both."""
 _FRAMES, _PATCHES = 4, 1024
 """Frames of a batch, and patches of each."""
-_MUON_RATE, _ADAM_RATE = 0.05, 4e-3
+_MUON_RATE, _ADAM_RATE = 0.03, 3e-3
 _WARM_UP = 20
-_STEPS = {"ultrafast": 100, "fast": 400, "medium": 1500, "slow": 6000, "placebo": 20000}
+_STEPS = {"ultrafast": 300, "fast": 1500, "medium": 6000, "slow": 25000, "placebo": 100000}
 """Training steps of each preset."""
 _ROUND_FROM = 0.75
 """Share of the budget after which the network is trained as the decoder will see it, rounded."""
@@ -36,7 +38,7 @@ class LatentINRFitter:
 
     def __init__(self, info: VideoInfo, settings: EncodeSettings, device: str) -> None:
         """`device` is not used: this profile is trained on the CPU."""
-        self._info, self._config, self._seed = info, LatentINRConfig(), settings.seed
+        self._info, self._config, self._seed = info, _CONFIG, settings.seed
         self._steps = _STEPS[settings.preset]
         self.conf = bytes([PROFILE_PAPER]) + self._config.to_bytes()
 
@@ -82,7 +84,8 @@ def fit(
     Args:
         frames: integer planes of each frame, as `VideoInfo` describes them.
         seconds: time to spend.
-        lam: squared error (8-bit scale, summed over samples) that a bit must save; more: a smaller file.
+        lam: squared error that a bit must save, on the 8-bit scale, summed over samples (a chroma sample
+            counted for all luma samples that it covers); more: a smaller file.
         steps: training steps after which to stop even if time remains; if that comes first, the result
             depends on the seed and the machine's arithmetic alone.
         progress: called after every step with the share of the budget used and the PSNR of the batch in dB.
@@ -135,7 +138,7 @@ class _Fit:
                 optimiser.param_groups[0]["lr"] = rate * warm * (1 + math.cos(math.pi * done)) / 2
                 optimiser.step()
             step += 1
-            done = max((time.monotonic() - start) / seconds, step / steps if steps else 0)
+            done = max((time.monotonic() - start) / max(seconds, 1e-3), step / steps if steps else 0)
             if progress:
                 progress(min(done, 1.0), -10 * math.log10(max(loss, 1e-10)))
         return self._symbols(self._steps or self._choose_steps(lam))

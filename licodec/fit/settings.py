@@ -58,6 +58,8 @@ class EncodeSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < 2**53:
                 raise UsageError(f"{name} is {value}, but must be positive")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed is {self.seed}, outside 0..2^63 - 1")
         if self.group is not None and self.group > 64:
             raise UsageError(f"group is {self.group}, but at most 64 frames may lie between anchors")
 

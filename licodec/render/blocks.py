@@ -18,8 +18,8 @@ class Blocks:
 
     size: int
     """Samples a side."""
-    place: tuple[Ints, Ints, Ints]
-    """(plane, row, column) of each block, counted in blocks of this size."""
+    place: Ints
+    """[3, blocks] plane, row and column of each, counted in blocks of this size."""
     index: Ints
     """[levels] where each level is in a flat array [blocks, size, size]."""
     value: npt.NDArray[np.int16]
@@ -41,6 +41,6 @@ def occupied(sizes: npt.NDArray[np.uint8], levels: SparseLevels) -> Iterator[Blo
         at = (plane[chosen], down, across)
         number = np.zeros((planes, rows // size, columns // size), np.int64)
         number[at] = 1
-        p, row, column = np.nonzero(number)
-        number[p, row, column] = np.arange(len(p))
-        yield Blocks(size, (p, row, column), (number[at] * size + v) * size + u, levels.value[chosen])
+        place = np.nonzero(number)
+        number[place] = np.arange(len(place[0]))
+        yield Blocks(size, np.stack(place), (number[at] * size + v) * size + u, levels.value[chosen])

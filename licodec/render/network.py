@@ -6,10 +6,9 @@ last (twice as fast as channels first on a CPU), no grouped convolution, no copy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -18,6 +17,18 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.symbols import SegmentSymbols
 from licodec.model.synthesis import _INPUT_SCALE, _OUTPUT_SCALE
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """float32 means float32: left alone, cuDNN takes TF32 for it, with its 10 bits."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
 
 
 class Network:
@@ -45,14 +56,12 @@ class Network:
         planes: Sequence[torch.Tensor],
         apart: torch.Tensor | None,
         residual: torch.Tensor,
-        latent: npt.NDArray[np.float32],
+        latent: torch.Tensor,
     ) -> list[torch.Tensor]:
         """[rows, columns] correction of each plane, for a content (see `Content`) and a latent [latent_dim]."""
-        z = torch.from_numpy(latent).to(self._phases.device)[None]
-        factors = synthesis.modulations(self._weights, z, self._layers, self._rank)
+        factors = synthesis.modulations(self._weights, latent[None], self._layers, self._rank)
         x = self._input(planes, apart, residual)
-        # float32 means float32: cuDNN would take TF32, with its 10 bits, for it.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with _without_tf32():
             for i, factor in enumerate(factors):
                 kernel, bias = self._weights[6 * i], self._weights[6 * i + 1]
                 x = F.conv2d(x, (kernel * factor[0, ..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)

@@ -139,8 +139,9 @@ class Renderer(ABC, Generic[Array]):
         """The picture: content plus the network's correction for a latent [latent_dim], clipped to the sample range."""
         planes = content.planes
         if network is not None:
+            z = self._as_tensor(self.upload(latent))
             apart = None if content.apart is None else self._as_tensor(content.apart)
-            correction = network([self._as_tensor(p) for p in planes], apart, self._as_tensor(content.residual), latent)
+            correction = network([self._as_tensor(p) for p in planes], apart, self._as_tensor(content.residual), z)
             planes = tuple(p + self._as_array(c) for p, c in zip(planes, correction, strict=True))
         return tuple(p.clip(0, PEAK) for p in planes)
 
@@ -157,9 +158,9 @@ class Renderer(ABC, Generic[Array]):
         out = self._zeros(levels.shape)
         for blocks in occupied(sizes, levels):
             n, basis = blocks.size, self._bases[blocks.size]
-            coefficients = self._zeros((len(blocks.place[0]), n, n))
+            coefficients = self._zeros((blocks.place.shape[1], n, n))
             coefficients.reshape(-1)[self.upload(blocks.index)] = self.upload(blocks.value * np.float32(step))
-            plane, row, column = (self.upload(where) for where in blocks.place)
+            plane, row, column = self.upload(blocks.place)
             cells = out.reshape(planes, rows // n, n, columns // n, n).swapaxes(2, 3)
             cells[plane, row, column] = basis.T @ coefficients @ basis
         return out

@@ -1,7 +1,7 @@
 """Reading a rendered picture at another size or in a region: a continuous function of position.
 
-Up: bicubic between samples. Down: an area filter first, so that nothing aliases. Sample centres map to sample
-centres, (X + 1/2) / s - 1/2, and chroma keeps its siting.
+Up: bicubic between samples. Down: the mean over the area of an output sample, so that nothing aliases. Sample centres
+map to sample centres, (X + 1/2) / s - 1/2, and chroma keeps its siting.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.errors import UsageError
 from licodec.model.geometry import PEAK, Floats, Planes
 from licodec.render.warp import warp
 from licodec.video.info import VideoInfo
+
+Array = TypeVar("Array", npt.NDArray[Any], torch.Tensor)
 
 _LEFT_SITED, _TOP_SITED, _BOTTOM_SITED = (0, 1, 3, 5), (3, 4), (5, 6)
 """AVChromaLocation: unspecified, left, top left, bottom left; top left, top; bottom left, bottom."""
@@ -68,20 +71,58 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How one plane of a view is read: averaged down if it must be, then at a grid of positions."""
+class Taps(Generic[Array]):
+    """Weighted means of samples along an axis."""
 
-    size: tuple[int, int]
-    """(rows, columns) that the plane is averaged down to."""
-    rows: Floats
-    """Positions of the output's rows among those."""
-    columns: Floats
-    """Positions of the output's columns."""
+    index: Array
+    """[outputs, taps] which samples."""
+    weight: Array
+    """[outputs, taps] float32, of sum 1."""
+
+    def of_rows(self, plane: Array) -> Array:
+        """Means of the rows of a plane."""
+        return sum(plane[i] * w[:, None] for i, w in zip(self.index.T, self.weight.T, strict=True))
+
+    def of_columns(self, plane: Array) -> Array:
+        """Means of the columns of a plane."""
+        return sum(plane[:, i] * w for i, w in zip(self.index.T, self.weight.T, strict=True))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a plane is read along its rows or its columns."""
+
+    mean: Taps[npt.NDArray] | None
+    """Downwards: the means that are the outputs."""
+    positions: Floats
+    """[outputs] positions among the samples, or among the means."""
+
+    @staticmethod
+    def of(samples: int, outputs: int, scale: float, origin: float, centre: float) -> Axis:
+        """`centre`: of the first sample, from the edge, in samples; `origin`: where the region starts, in samples."""
+        at = (np.arange(outputs) + centre) / scale - centre + origin
+        if scale >= 1:
+            return Axis(None, at.astype(np.float32))
+        return Axis(area_taps(at, 1 / scale, samples), np.arange(outputs, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a plane of a view is read."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def between(self) -> bool:
+        """Whether anything is left to do between samples."""
+        return self.rows.mean is None or self.columns.mean is None
 
     def bands(self) -> Iterator[tuple[slice, Floats]]:
         """The output in stretches of rows: which, and their positions."""
-        for top in range(0, len(self.rows), BAND):
-            yield slice(top, top + BAND), self.rows[top : top + BAND]
+        rows = self.rows.positions
+        for top in range(0, len(rows), BAND):
+            yield slice(top, top + BAND), rows[top : top + BAND]
 
 
 def samplings(view: View, info: VideoInfo) -> list[Sampling]:
@@ -90,15 +131,13 @@ def samplings(view: View, info: VideoInfo) -> list[Sampling]:
     across, down = view.size[1] / width, view.size[0] / height
     out = []
     shapes = zip(info.plane_shapes, view.info(info).plane_shapes, strict=True)
-    for i, (shape, out_shape) in enumerate(shapes):
+    for i, ((rows, columns), (out_rows, out_columns)) in enumerate(shapes):
         sx, sy = info.subsampling if i else (1, 1)
         cx, cy = _centre(info) if i else (0.5, 0.5)
-        rows, columns = _reduced(shape[0], down), _reduced(shape[1], across)
         out.append(
             Sampling(
-                (rows, columns),
-                _axis(out_shape[0], down, y / sy, cy, rows / shape[0]),
-                _axis(out_shape[1], across, x / sx, cx, columns / shape[1]),
+                Axis.of(rows, out_rows, down, y / sy, cy),
+                Axis.of(columns, out_columns, across, x / sx, cx),
             )
         )
     return out
@@ -113,24 +152,12 @@ def _centre(info: VideoInfo) -> tuple[float, float]:
     return x, 0.25 if info.chroma_location in _TOP_SITED else 0.75 if info.chroma_location in _BOTTOM_SITED else 0.5
 
 
-def _reduced(count: int, scale: float) -> int:
-    """About the output's density, where that is lower."""
-    return max(1, round(count * scale)) if scale < 1 else count
-
-
-def _axis(count: int, scale: float, origin: float, centre: float, ratio: float) -> Floats:
-    """Positions in the (reduced) plane of `count` outputs."""
-    at = (np.arange(count) + centre) / scale - centre + origin
-    return ((at + 0.5) * ratio - 0.5).astype(np.float32)
-
-
-def area_taps(count: int, size: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """[size, taps] which of `count` samples each of `size` <= count equal areas covers, and how much of itself."""
-    width = count / size
-    start = np.arange(size) * width
+def area_taps(at: Floats, width: float, samples: int) -> Taps[npt.NDArray]:
+    """Means over `width` samples around each position; outside, the nearest edge sample."""
+    start = at + (1 - width) / 2
     index = np.floor(start).astype(np.int64)[:, None] + np.arange(math.ceil(width) + 1)
     covered = np.minimum(index + 1, (start + width)[:, None]) - np.maximum(index, start[:, None])
-    return np.minimum(index, count - 1), (covered.clip(0) / width).astype(np.float32)
+    return Taps(index.clip(0, samples - 1), (covered.clip(0) / width).astype(np.float32))
 
 
 def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
@@ -141,12 +168,14 @@ def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
 
 
 def _read(plane: Floats, sampling: Sampling) -> Floats:
-    rows, columns = sampling.size
-    if sampling.size != plane.shape:
-        plane = cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA)
-    out = np.empty((len(sampling.rows), len(sampling.columns)), np.float32)
+    rows, columns = sampling.rows, sampling.columns
+    plane = rows.mean.of_rows(plane) if rows.mean else plane
+    plane = columns.mean.of_columns(plane) if columns.mean else plane
+    if not sampling.between:
+        return plane
+    out = np.empty((len(rows.positions), len(columns.positions)), np.float32)
     for band, at_rows in sampling.bands():
         at = np.empty((len(at_rows), out.shape[1], 2), np.float32)
-        at[..., 0], at[..., 1] = sampling.columns, at_rows[:, None]
+        at[..., 0], at[..., 1] = columns.positions, at_rows[:, None]
         out[band] = warp(plane, at)
     return out.clip(0, PEAK, out=out)

@@ -15,7 +15,7 @@ from torch import Tensor
 from licodec.model.geometry import PEAK, Geometry
 from licodec.render import colour
 from licodec.render.renderer import Renderer
-from licodec.render.resample import Sampling, View, area_taps, samplings
+from licodec.render.resample import Sampling, Taps, View, samplings
 from licodec.video.info import Plane, VideoInfo
 
 
@@ -24,6 +24,7 @@ class TorchRenderer(Renderer[Tensor]):
 
     def __init__(self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32) -> None:
         self.device, self.network_type = torch.device(device), network_type
+        self._halves: dict[torch.Size, Tensor] = {}
         super().__init__(geometry)
 
     def upload(self, array: npt.NDArray) -> Tensor:
@@ -43,12 +44,11 @@ class TorchRenderer(Renderer[Tensor]):
         return full.permute(1, 2, 0).reshape(rows, columns, *nodes.shape[2:])
 
     def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
-        rows, columns = plane.shape
-        half = np.array([2 / max(columns - 1, 1), 2 / max(rows - 1, 1)], np.float32)
-        grid = at * self.upload(half) - 1
-        return F.grid_sample(plane[None, None], grid[None], mode="bicubic", padding_mode="border", align_corners=True)[
-            0, 0
-        ]
+        if plane.shape not in self._halves:
+            last = np.array([plane.shape[1] - 1, plane.shape[0] - 1], np.float32)
+            self._halves[plane.shape] = self.upload(2 / np.maximum(last, 1))
+        source, grid = plane[None, None], (at * self._halves[plane.shape] - 1)[None]
+        return F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
 
     def _as_tensor(self, array: Tensor) -> Tensor:
         return array
@@ -62,24 +62,20 @@ class TorchRenderer(Renderer[Tensor]):
         return tuple(self._read(plane, s) for plane, s in zip(planes, samplings(view, info), strict=True))
 
     def _read(self, plane: Tensor, sampling: Sampling) -> Tensor:
-        rows, columns = sampling.size
-        plane = self._average(self._average(plane, rows).T, columns).T
-        out = torch.empty((len(sampling.rows), len(sampling.columns)), device=self.device)
-        at_columns = self.upload(sampling.columns)
+        rows, columns = sampling.rows, sampling.columns
+        plane = self._taps(rows.mean).of_rows(plane) if rows.mean else plane
+        plane = self._taps(columns.mean).of_columns(plane) if columns.mean else plane
+        if not sampling.between:
+            return plane
+        out = torch.empty((len(rows.positions), len(columns.positions)), device=self.device)
+        at_columns = self.upload(columns.positions)
         for band, at_rows in sampling.bands():
             at = torch.meshgrid(self.upload(at_rows), at_columns, indexing="ij")
             out[band] = self._warp(plane, torch.stack(at[::-1], dim=-1))
         return out.clip_(0, PEAK)
 
-    def _average(self, plane: Tensor, size: int) -> Tensor:
-        """The rows of a plane averaged down to `size`."""
-        if size == len(plane):
-            return plane
-        index, weight = (self.upload(taps) for taps in area_taps(len(plane), size))
-        out = torch.zeros((size, plane.shape[1]), device=self.device)
-        for k in range(index.shape[1]):
-            out.addcmul_(plane[index[:, k]], weight[:, k, None])
-        return out
+    def _taps(self, taps: Taps[npt.NDArray]) -> Taps[Tensor]:
+        return Taps(self.upload(taps.index), self.upload(taps.weight))
 
     def download(self, planes: tuple[Tensor, ...], info: VideoInfo) -> tuple[Plane, ...]:
         return tuple(codes.cpu().numpy() for codes in colour.codes(planes, info))

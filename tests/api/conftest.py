@@ -28,15 +28,15 @@ def short_training() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def file(short_training: None, tmp_path_factory: pytest.TempPathFactory) -> Encoded:
-    """64x48, three scenes of one segment each, variable frame rate, first shown after 0.1 s."""
-    info = VideoInfo(64, 48, time_base=Fraction(1, 1000))
+    """48x32, three scenes of one segment each, variable frame rate, first shown after 0.1 s."""
+    info = VideoInfo(48, 32, time_base=Fraction(1, 1000))
     shots = [pan(info, range(n), seed=seed, speed=(1.5, -0.5)) for seed, n in zip((1, 2, 3), SCENES, strict=True)]
     pts = (100, 140, 180, 181, 260, 300, 333, 366, 400, 440, 480, 600, 601, 640)
     movie = Movie(info, [p for shot in shots for p in shot.pictures], pts)
     return encoded(movie, tmp_path_factory.mktemp("file"), crf=24)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def video(file: Encoded) -> Iterator[licodec.Video]:
     """`file`, open."""
     with licodec.open(file.path) as opened:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Movie:
     """Frames and their times."""
 
     info: VideoInfo
-    pictures: list[tuple[np.ndarray, ...]]
+    pictures: list[tuple[np.ndarray, ...]] = field(repr=False)
     pts: tuple[int, ...] = ()
     """In ticks of the info's time base; empty: one tick each."""
 
@@ -87,7 +87,7 @@ def encoded(movie: Movie, folder: Path, **settings: object) -> Encoded:
 
 def ultrafast(**settings: object) -> licodec.EncodeSettings:
     """Settings with the preset `ultrafast`; one thread, as is quickest for pictures this small."""
-    return licodec.EncodeSettings(preset="ultrafast", **{"threads": 1} | settings)  # type: ignore[arg-type]
+    return licodec.EncodeSettings(**{"preset": "ultrafast", "threads": 1} | settings)  # type: ignore[arg-type]
 
 
 def psnr(a: np.ndarray, b: np.ndarray, peak: int = 255) -> float:

@@ -43,10 +43,13 @@ def test_a_bitrate_is_met_within_3_percent_by_the_whole_file(source: Path, tmp_p
     assert 8 * report.bytes / DURATION == pytest.approx(60_000, rel=0.03)
 
 
-@pytest.mark.parametrize("decibels", [37, 44])
-def test_a_psnr_is_met_within_a_tenth_of_a_decibel(decibels: float, source: Path, tmp_path: Path) -> None:
-    report = encode(source, tmp_path, target_psnr=decibels)
-    assert report.psnr_y == pytest.approx(decibels, abs=0.1)
+def test_a_psnr_is_met_within_a_tenth_of_a_decibel(source: Path, tmp_path: Path) -> None:
+    """The search says that it searches, and what follows goes through the usual stages."""
+    stages: list[str] = []
+    settings = ultrafast(target_psnr=44)
+    report = licodec.encode(source, tmp_path / "a.linr", settings, progress=lambda p: stages.append(p.stage))
+    assert report.psnr_y == pytest.approx(44, abs=0.1)
+    assert list(dict.fromkeys(stages)) == ["search", "code", "train", "check"]
 
 
 @pytest.mark.parametrize("settings", [{"target_size": 200}, {"bitrate": 1e9}, {"target_psnr": 5}])
@@ -57,12 +60,6 @@ def test_what_cannot_be_met_is_said_in_one_line_and_leaves_nothing(
         encode(source, tmp_path, **settings)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_search_says_so_and_then_goes_through_the_usual_stages(source: Path, tmp_path: Path) -> None:
-    stages: list[str] = []
-    licodec.encode(source, tmp_path / "a.linr", ultrafast(target_psnr=44), progress=lambda p: stages.append(p.stage))
-    assert list(dict.fromkeys(stages)) == ["search", "code", "train", "check"]
 
 
 class StandIn:

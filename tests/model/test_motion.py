@@ -61,6 +61,7 @@ def exact_upsample(nodes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return out
 
 
+@settings(max_examples=40)
 @given(st.data(), SIDES, SIDES)
 def test_upsample_is_bilinear_interpolation_rounded_halves_up(data: st.DataObject, rows: int, columns: int) -> None:
     nodes = data.draw(vectors(rows, columns))
@@ -76,6 +77,7 @@ def test_a_constant_field_stays_constant_at_every_level(x: int, y: int) -> None:
     np.testing.assert_array_equal(compose(steps), constant(x, y, shapes[0]))
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_compose_adds_each_level_to_the_coarser_ones(data: st.DataObject) -> None:
     shapes = level_shapes(data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100)))

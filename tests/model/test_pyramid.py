@@ -79,6 +79,15 @@ def test_the_last_batch_ends_the_last_group(groups: tuple[int, ...]) -> None:
     assert all(first <= p.frame <= sum(groups) for p in pyramid(groups)[-1])
 
 
+@given(GROUPS, st.integers(1, 9))
+def test_large_batches_are_split_in_order(groups: tuple[int, ...], most: int) -> None:
+    split = pyramid(groups, most)
+    assert all(1 <= len(batch) <= most and len({p.level for p in batch}) == 1 for batch in split)
+    assert [p for batch in split for p in batch] == in_coding_order(groups)
+    # No batch is split that need not be.
+    assert len(split) == sum(-(-len(batch) // most) for batch in pyramid(groups))
+
+
 def test_a_still_is_one_picture_without_references() -> None:
     assert pyramid(()) == [[Picture(0, 0, ())]]
 

@@ -133,12 +133,20 @@ def test_a_checkerboard_becomes_flat(size: tuple[int, int], most: float, rendere
 
 
 @pytest.mark.parametrize(("count", "size"), [(10, 5), (10, 7), (1000, 999), (7, 1), (131, 40)])
-def test_area_taps_cover_everything_once(count: int, size: int) -> None:
-    index, weight = area_taps(count, size)
+def test_areas_cover_everything_once(count: int, size: int) -> None:
+    width = count / size
+    taps = area_taps((np.arange(size) + 0.5) * width - 0.5, width, count)
     matrix = np.zeros((size, count))
-    np.add.at(matrix, (np.arange(size)[:, None], index), weight)
+    np.add.at(matrix, (np.arange(size)[:, None], taps.index), taps.weight)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(matrix.sum(axis=0), size / count, atol=1e-6)
+
+
+def test_areas_outside_are_the_edge() -> None:
+    taps = area_taps(np.array([-4.0, 0.0, 9.0]), 3, 4)
+    plane = np.array([10.0, 20.0, 30.0, 40.0], np.float32)
+    np.testing.assert_allclose(taps.of_columns(plane[None]), [[10, 40 / 3, 40]], rtol=1e-6)
+    np.testing.assert_allclose(taps.of_rows(plane[:, None]), [[10], [40 / 3], [40]], rtol=1e-6)
 
 
 def test_bad_views_are_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,12 +42,17 @@ devices = pytest.mark.parametrize("device", DEVICES)
 class Twins:
     """A segment played by both."""
 
-    def __init__(self, info: VideoInfo, device: str, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, info: VideoInfo, device: str, dtype: torch.dtype) -> None:
         geometry = Geometry.of(info)
-        self.info = info
         self.numpy, self.torch = NumpyRenderer(geometry), TorchRenderer(geometry, device, dtype)
         self.reference = SegmentPlayer(segment(info), self.numpy, CONFIG, FRAMES)
         self.player = SegmentPlayer(segment(info), self.torch, CONFIG, FRAMES)
+
+
+@cache
+def twins_of(info: VideoInfo, device: str, dtype: torch.dtype = torch.float32) -> Twins:
+    """Parsed once for all tests."""
+    return Twins(info, device, dtype)
 
 
 def check(found: Sequence[torch.Tensor], wanted: Planes, device: str, what: str) -> None:
@@ -76,7 +82,7 @@ def check_codes(twins: Twins, found: Sequence[torch.Tensor], wanted: Planes, inf
 @devices
 @formats
 def test_frames(info: VideoInfo, device: str) -> None:
-    twins = Twins(info, device)
+    twins = twins_of(info, device)
     for frame in (FRAMES - 1, *range(FRAMES)):
         found, wanted = twins.player.render(frame), twins.reference.render(frame)
         check(found, wanted, device, f"frame {frame}")
@@ -86,7 +92,7 @@ def test_frames(info: VideoInfo, device: str) -> None:
 @devices
 @formats
 def test_between_frames(info: VideoInfo, device: str) -> None:
-    twins = Twins(info, device)
+    twins = twins_of(info, device)
     for frame, share in ((0, 0.5), (2, 0.3), (3, 0.999), (FRAMES - 2, 0.25), (1, 0.0), (1, 1.0)):
         found, wanted = twins.player.between(frame, share), twins.reference.between(frame, share)
         check(found, wanted, device, f"frame {frame + share}")
@@ -96,7 +102,7 @@ def test_between_frames(info: VideoInfo, device: str) -> None:
 @formats
 @pytest.mark.parametrize("size", [(17, 21), (24, 50), (60, 73), (70, 86), (9, 100)], ids=str)
 def test_other_sizes(info: VideoInfo, size: tuple[int, int], device: str) -> None:
-    twins = Twins(info, device)
+    twins = twins_of(info, device)
     view = View.of(info, size)
     found = twins.torch.view(twins.player.render(3), view, info)
     wanted = twins.numpy.view(twins.reference.render(3), view, info)
@@ -108,7 +114,7 @@ def test_other_sizes(info: VideoInfo, size: tuple[int, int], device: str) -> Non
 @formats
 @pytest.mark.parametrize("roi", [(4, 6, 20, 10), (7, 3, 33, 31)], ids=str)
 def test_regions(info: VideoInfo, roi: tuple[int, int, int, int], device: str) -> None:
-    twins = Twins(info, device)
+    twins = twins_of(info, device)
     for scale in (0.5, 1, 1.7, 2):
         view = View.of(info, (round(roi[3] * scale), round(roi[2] * scale)), roi)
         found = twins.torch.view(twins.player.render(2), view, info)
@@ -158,7 +164,7 @@ def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
             up,
             None if disagreement is None else torch.from_numpy(disagreement).to(device),
             torch.from_numpy(rest).to(device),
-            latent,
+            torch.from_numpy(latent).to(device),
         )
         assert np.abs(wanted[0]).max() > 5  # it does something
         check(found, wanted, device, "correction")
@@ -168,7 +174,7 @@ def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
 def test_half_precision_stays_far_within_half_a_code_value(device: str) -> None:
     """The network of the tests corrects by tens of code values; trained ones were off by 0.06 at most."""
     info = FORMATS[1]
-    twins = Twins(info, device, torch.float16)
+    twins = twins_of(info, device, torch.float16)
     for frame in range(FRAMES):
         found, wanted = twins.player.render(frame), twins.reference.render(frame)
         error = np.concatenate([(p.cpu().numpy() - q).ravel() for p, q in zip(found, wanted, strict=True)])

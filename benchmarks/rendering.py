@@ -1,0 +1,222 @@
+"""The renderer alone: its speed stage by stage, its network, how far devices are apart. Parts of `benchmarks.gpu`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.clips import Prepared
+from licodec.container import LinrReader
+from licodec.model import synthesis
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import Geometry
+from licodec.model.symbols import SegmentSymbols
+from licodec.profiles import Player, open_player
+from licodec.render.device import open_renderer
+from licodec.render.network import Network
+from licodec.render.renderer import Renderer
+from licodec.render.resample import View
+from licodec.render.torch_renderer import TorchRenderer
+from licodec.video.info import VideoInfo
+
+FULL_HD, UHD = (1080, 1920), (2160, 3840)
+CUDA = torch.cuda.is_available()
+DEVICES = ("cpu", "cuda") if CUDA else ("cpu",)
+
+Row = dict[str, str | float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One part of the report."""
+
+    title: str
+    note: str
+    rows: list[Row]
+
+    def markdown(self) -> str:
+        """With a column for each key."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        cells = [names, ["---"] * len(names), *([_text(row.get(name, "")) for name in names] for row in self.rows)]
+        return "\n".join([f"## {self.title}", "", self.note, "", *(f"| {' | '.join(row)} |" for row in cells), ""])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An encoded clip."""
+
+    clip: Prepared
+    path: Path
+    """The `.linr` file."""
+
+
+def renders(samples: Sequence[Sample], passes: int) -> Table:
+    """The renderer alone, stage by stage."""
+    rows: list[Row] = []
+    for sample in samples:
+        info = sample.clip.info
+        sizes = [None, (2 * info.height, 2 * info.width)]
+        if (info.height, info.width) == FULL_HD:
+            sizes[1] = UHD
+        for device, exact in [("cpu", True), *((d, e) for d in DEVICES[1:] for e in (True, False))]:
+            for size in sizes:
+                view = View.of(info, size)
+                best = min((_render(sample, device, exact, view) for _ in range(passes)), key=lambda s: s["total"])
+                frames = best.pop("total")
+                rows.append(
+                    {
+                        "file": sample.path.name,
+                        "output": f"{view.size[1]}x{view.size[0]}",
+                        "device": device,
+                        "network": "float32" if exact else "float16",
+                        "frames a second": sample.clip.frames / frames,
+                        **{f"{stage}, ms": 1000 * seconds / sample.clip.frames for stage, seconds in best.items()},
+                    }
+                )
+    note = (
+        f"Symbols parsed before; RGB tensors left on the device; best of {passes} passes. The stages are timed in a "
+        "pass of their own, each waiting for the device, so that their sum is more than a frame takes."
+    )
+    return Table("Rendering", note, rows)
+
+
+def _render(sample: Sample, device: str, exact: bool, view: View) -> dict[str, float]:
+    """Seconds of a pass over all frames, as a whole and in stages."""
+    renderer = open_renderer(Geometry.of(sample.clip.info), device, exact=exact)
+    seconds = {"total": _play(sample, renderer, view)}
+    for name in ("predict", "add_residual", "synthesise", "view", "rgb"):
+        seconds[name] = 0.0
+        setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, device))
+    _play(sample, renderer, view)
+    return seconds
+
+
+def _play(sample: Sample, renderer: Renderer[Any], view: View) -> float:
+    info = sample.clip.info
+    players = list(_players(sample.path, renderer))
+    for player in players:
+        player.parse()
+    wait(renderer.device.type)
+    start = time.perf_counter()
+    for player in players:
+        for i in range(player.frames):
+            renderer.rgb(renderer.view(player.render(i), view, info), view.info(info))
+    wait(renderer.device.type)
+    return time.perf_counter() - start
+
+
+def _timed(function: Callable, name: str, seconds: dict[str, float], device: str) -> Callable:
+    def wrapper(*arguments):
+        wait(device)
+        start = time.perf_counter()
+        result = function(*arguments)
+        wait(device)
+        seconds[name] += time.perf_counter() - start
+        return result
+
+    return wrapper
+
+
+def differences(samples: Sequence[Sample]) -> Table:
+    """Code values of other renderers against the CPU's, on all frames, between them and at twice the size."""
+    rows: list[Row] = []
+    for sample in samples:
+        info = sample.clip.info
+        geometry = Geometry.of(info)
+        others = {"torch cpu": TorchRenderer(geometry, "cpu")}
+        if CUDA:
+            others = {f"cuda, network {t}": TorchRenderer(geometry, "cuda", t) for t in (torch.float32, torch.float16)}
+        for name, other in others.items():
+            for what, view, share in (
+                ("frames", View.of(info), 0.0),
+                ("between frames", View.of(info), 0.4),
+                ("x 2", View.of(info, (2 * info.height, 2 * info.width)), 0.0),
+            ):
+                rows.append(
+                    {"file": sample.path.name, "against": name, "of": what, **_apart(sample, other, view, share)}
+                )
+    note = "Integer planes. Before rounding: root mean square and largest, on the 8-bit scale."
+    return Table("Differences from the CPU's reference", note, rows)
+
+
+def _apart(sample: Sample, other: TorchRenderer, view: View, share: float) -> Row:
+    info, reference = sample.clip.info, open_renderer(Geometry.of(sample.clip.info))
+    count = differing = most = 0
+    square, largest = 0.0, 0.0
+    for mine, theirs in zip(_players(sample.path, reference), _players(sample.path, other), strict=True):
+        for i in range(0, mine.frames, 3):
+            a = reference.view(mine.between(i, share), view, info)
+            b = other.view(theirs.between(i, share), view, info)
+            for p, made in zip(a, b, strict=True):
+                error = np.abs(p - made.cpu().numpy())
+                square, largest = square + float(np.square(error, dtype=np.float64).sum()), max(largest, error.max())
+            shown = view.info(info)
+            for p, q in zip(reference.download(a, shown), other.download(b, shown), strict=True):
+                steps = np.abs(p.astype(np.int32) - q)
+                count, differing, most = count + steps.size, differing + int((steps > 0).sum()), max(most, steps.max())
+    return {
+        "samples differing, %": 100 * differing / count,
+        "by at most": int(most),
+        "RMS": (square / count) ** 0.5,
+        "largest": float(largest),
+    }
+
+
+def networks(size: tuple[int, int], passes: int) -> Table:
+    """The synthesis network of one picture alone."""
+    types = [("cpu", torch.float32), *((device, t) for device in DEVICES[1:] for t in (torch.float32, torch.float16))]
+    rows = [_network(size, width, device, dtype, passes) for width in (8, 24, 32) for device, dtype in types]
+    return Table("Synthesis network", f"One picture of {size[1]}x{size[0]}, 4:2:0, packing included.", rows)
+
+
+def _network(size: tuple[int, int], width: int, device: str, dtype: torch.dtype, passes: int) -> Row:
+    geometry, config = Geometry.of(VideoInfo(size[1], size[0])), ModelConfig(width=width)
+    random = np.random.default_rng(0)
+    weights = [np.rint(random.normal(0, 6, s)).astype(np.int32) for s in synthesis.parameter_shapes(geometry, config)]
+    symbols = SegmentSymbols((1,), np.zeros((2, 2), np.uint8), weights, [20] * len(weights))
+    network = Network(geometry, config, symbols, device=torch.device(device), dtype=dtype)
+    planes = [torch.rand(shape, device=device) * 255 for shape in geometry.shapes]
+    latent = torch.zeros(config.latent_dim, device=device)
+    seconds = _best(lambda: network(planes, None, planes[0], latent), passes, device)
+    multiplications = sum(9 * a * b for a, b in synthesis.layer_shapes(geometry, config)) * size[0] * size[1] / 4
+    return {
+        "width": width,
+        "device": device,
+        "type": str(dtype).removeprefix("torch."),
+        "ms": 1000 * seconds,
+        "TFLOP/s": 2e-12 * multiplications / seconds,
+    }
+
+
+def _players(path: Path, renderer: Renderer[Any]) -> Iterator[Player[Any]]:
+    with LinrReader(path) as reader:
+        for i, entry in enumerate(reader.segments):
+            yield open_player(reader.read_segment(i), reader.conf, reader.info, entry.frame_count, path.name, renderer)
+
+
+def _best(function: Callable[[], object], passes: int, device: str) -> float:
+    """Seconds of the fastest of some calls, after one that does not count."""
+    seconds = []
+    for _ in range(passes + 1):
+        wait(device)
+        start = time.perf_counter()
+        function()
+        wait(device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def wait(device: str) -> None:
+    """Until a device has done what it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def _text(value: str | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
