@@ -40,7 +40,7 @@ def licodec(*words: object) -> tuple[dict[str, Any], float, float]:
     """(last JSON line, wall seconds, peak MiB) of a command."""
     started = time.monotonic()
     command = [sys.executable, "-c", _RUN, *map(str, words), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"licodec {' '.join(map(str, words))}: status {done.returncode}\n{done.stderr}")
     peak = int(done.stderr.strip().splitlines()[-1].removeprefix("peak "))

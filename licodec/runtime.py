@@ -7,7 +7,6 @@ import re
 
 from licodec.errors import UnsupportedError, UsageError
 
-
 MAX_THREADS = 1024
 
 
