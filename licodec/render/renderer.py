@@ -147,7 +147,10 @@ class Renderer(ABC, Generic[Array]):
 
     def _positions(self, vectors: npt.NDArray) -> dict[tuple[int, int], Array]:
         """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors."""
-        return {step: at + self._dense(to_samples(vectors, step), NODE, step) for step, at in self._samples.items()}
+        at = {step: self._dense(to_samples(vectors, step), NODE, step) for step in self._samples}
+        for step, samples in self._samples.items():
+            at[step] += samples
+        return at
 
     def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
         return tuple(self._warp(plane, at[self.geometry.step(i)]) for i, plane in enumerate(planes))

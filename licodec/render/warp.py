@@ -39,7 +39,9 @@ def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) 
 def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int, int]) -> Floats:
     """[rows, columns, 2] where each sample of a plane of `shape` reads its reference."""
     sx, sy = subsampling
-    return sample_positions(shape) + dense(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
+    at = dense(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
+    at += sample_positions(shape)
+    return at
 
 
 def warp(plane: Floats, at: Floats) -> Floats:

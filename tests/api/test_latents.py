@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -78,14 +79,14 @@ def symbols_of(payload: bytes) -> SegmentSymbols:
     return reader.symbols
 
 
-def shown(payload: bytes, folder: Path) -> Pictures:
-    """Every frame of a file that holds this payload."""
+def shown(payload: bytes, folder: Path, times: Sequence[float] = range(FRAMES)) -> Pictures:
+    """What a file that holds this payload shows at these times, in frames; by default every frame."""
     path = folder / "a.linr"
     with LinrWriter(path, INFO, CONFIG.to_bytes()) as writer:
         writer.add_segment(payload, range(FRAMES), [1] * FRAMES)
         writer.finish()
     with licodec.open(path) as video:
-        return [video.planes(i) for i in range(FRAMES)]
+        return [video.planes_at(Fraction(t) / 25) for t in times]
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +95,13 @@ def as_coded(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
 
 
 @pytest.fixture(scope="module")
-def changed(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable], Pictures]:
+def changed(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pictures]:
     """All frames after a change of the symbols."""
 
-    def render(change: Callable[[SegmentSymbols], None]) -> Pictures:
+    def render(change: Callable[[SegmentSymbols], None], times: Sequence[float] = range(FRAMES)) -> Pictures:
         symbols = symbols_of(clip.payload)
         change(symbols)
-        return shown(write_segment(symbols, GEOMETRY, CONFIG), tmp_path_factory.mktemp("changed"))
+        return shown(write_segment(symbols, GEOMETRY, CONFIG), tmp_path_factory.mktemp("changed"), times)
 
     return render
 
@@ -115,7 +116,7 @@ def test_every_frame_has_a_latent_of_its_own(clip: Clip) -> None:
 
 
 def test_exchanging_two_latents_changes_both_frames_and_no_other(
-    as_coded: Pictures, changed: Callable[[Callable], Pictures]
+    as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def exchange(symbols: SegmentSymbols) -> None:
         a, b = symbols.pictures[2], symbols.pictures[7]
@@ -127,8 +128,29 @@ def test_exchanging_two_latents_changes_both_frames_and_no_other(
         assert psnr(as_coded[i][0], after[i][0]) < 55
 
 
+def test_between_two_frames_the_latents_are_interpolated(
+    clip: Clip, changed: Callable[..., Pictures], tmp_path: Path
+) -> None:
+    """With two neighbours' latents exchanged, half way between them nothing changes, and elsewhere it does."""
+
+    def exchange(symbols: SegmentSymbols) -> None:
+        a, b = symbols.pictures[4], symbols.pictures[5]
+        a.latent, b.latent = b.latent, a.latent
+
+    times = (3.5, 4, 4.25, 4.5, 4.75, 5, 5.5, 6.5)
+    before, after = shown(clip.payload, tmp_path, times), changed(exchange, times)
+    assert [t for t, a, b in zip(times, before, after, strict=True) if differ(a, b)] == [3.5, 4, 4.25, 4.75, 5, 5.5]
+
+
+def test_half_way_there_is_a_frame_between(clip: Clip, as_coded: Pictures, tmp_path: Path) -> None:
+    """Nearer to both neighbours than they are to each other."""
+    middles = shown(clip.payload, tmp_path, [i + 0.5 for i in range(FRAMES - 1)])
+    for (before, *_), (middle, *_), (after, *_) in zip(as_coded, middles, as_coded[1:], strict=False):
+        assert min(psnr(middle, before), psnr(middle, after)) > psnr(before, after) + 1
+
+
 def test_a_frame_s_own_latents_serve_the_clip_best(
-    clip: Clip, as_coded: Pictures, changed: Callable[[Callable], Pictures]
+    clip: Clip, as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def turn_round(symbols: SegmentSymbols) -> None:
         latents = [symbols.pictures[i].latent for i in range(FRAMES)]
@@ -139,7 +161,7 @@ def test_a_frame_s_own_latents_serve_the_clip_best(
 
 
 def test_silent_hypernetworks_lose_what_modulation_gained(
-    clip: Clip, as_coded: Pictures, changed: Callable[[Callable], Pictures]
+    clip: Clip, as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def silence(symbols: SegmentSymbols) -> None:
         assert symbols.weights is not None
