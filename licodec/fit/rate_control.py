@@ -67,13 +67,14 @@ def search_crf(target: Target, measure: Callable[[float], float], start: float |
         ):
             break
         crf = _next(target, known, low, high)
-    # A file that is a little small keeps the promise of a size; the closest that does is good enough.
+    # A file smaller than the band keeps the promise of a size: where the curve jumps over it, or ends below it.
     fitting = [(f, c) for c, f in known if f <= target.high]
-    if target.name == "size" and fitting and high - low < 0.05:
+    if target.name == "size" and fitting and (len(fitting) < len(known) or CRF_RANGE[0] in dict(known)):
         return max(fitting)[1]
+    asked = target.high if target.name == "size" else target.value
     best = min(known, key=lambda k: abs(k[1] - target.value))
     raise TargetError(
-        f"{target.name} of {target.show(target.value)} cannot be reached: the nearest of {len(known)} trials, crf "
+        f"{target.name} of {target.show(asked)} cannot be reached: the nearest of {len(known)} trials, crf "
         f"{best[0]:g}, gives {target.show(best[1])}; choose another target or preset"
     )
 

@@ -134,6 +134,8 @@ def test_an_interrupt_leaves_no_output(call: Run, clip: Path, tmp_path: Path, nu
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stdout
     assert '"progress"' in process.stdout.readline()

@@ -177,6 +177,8 @@ def test_signals_end_in_one_line(number: signal.Signals, status: int) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stdout
     assert process.stdout.readline() == "begun\n"
