@@ -78,3 +78,8 @@ class BitDecoder:
         except AssertionError:  # constriction's word for a state that no encoder leaves
             raise DamagedFileError("the entropy-coded data is damaged") from None
         return decoded
+
+    def finish(self) -> None:
+        """Check that the stream ends where its last decision does; DamagedFileError if it goes on."""
+        if not self._coder.maybe_exhausted():
+            raise DamagedFileError("the entropy-coded data does not end with its last symbol")

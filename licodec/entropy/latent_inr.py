@@ -89,7 +89,9 @@ def read_symbols(data: bytes, shapes: Sequence[tuple[int, ...]], where: str = ""
     steps = tuple(np.frombuffer(data, np.int8, len(shapes)).tolist())
     tensors = tuple(np.zeros(shape, np.int32) for shape in shapes)
     try:
-        code_tensors(BitDecoder(data[len(shapes) :]), tensors)
+        coder = BitDecoder(data[len(shapes) :])
+        code_tensors(coder, tensors)
+        coder.finish()
     except DamagedFileError as error:
         raise damaged(str(error)) from None
     if any(np.abs(t).max(initial=0) > SYMBOL_MAX for t in tensors):

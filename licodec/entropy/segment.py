@@ -227,6 +227,8 @@ class SegmentReader:
                 self.symbols.pictures[picture.frame] = PictureSymbols.blank(self._geometry, self._config, picture)
             try:
                 coder.code(self._coder, batch, self.symbols.pictures)
+                if index == len(batches) - 1:
+                    self._coder.finish()
             except DamagedFileError as error:
                 raise DamagedFileError(f"{self._where}: {error}") from None
             yield batch

@@ -45,6 +45,19 @@ def test_json(run: Run, clip: Path, tmp_path: Path) -> None:
     assert last["psnr_y"] > 15
 
 
+def test_the_paper_profile(run: Run, clip: Path, tmp_path: Path) -> None:
+    result = run("encode", clip, "out.linr", *FAST, "--profile", "paper")
+    assert result.returncode == 0, result.stderr
+    (fields,) = events(run("info", "out.linr", "--json").stdout)
+    assert (fields["profile"], fields["frames"]) == ("paper", 8)
+    assert run("verify", "out.linr").returncode == 0
+    whole = run("decode", "out.linr", "-", "--scale", "2", text=False)
+    assert whole.returncode == 0, whole.stderr
+    header, _, body = whole.stdout.partition(b"\n")
+    assert b"W128 H96" in header
+    assert len(body) == 8 * (len(b"FRAME\n") + 128 * 96 * 3 // 2)
+
+
 def test_from_standard_input(run: Run, encoded: Path) -> None:
     y4m = subprocess.run(
         [*LICODEC, "decode", "clip.linr", "-"],

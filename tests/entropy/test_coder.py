@@ -29,9 +29,26 @@ def test_round_trip(decisions: list[tuple[int, bool]], block: int) -> None:
     bits = np.array([b for _, b in decisions], np.int32)
     data = encode(p1, bits, block)
     assert len(data) % 4 == 0
-    np.testing.assert_array_equal(BitDecoder(data).bits(p1, None), bits)
-    reference = RangeDecoder(data)
+    fast, reference = BitDecoder(data), RangeDecoder(data)
+    np.testing.assert_array_equal(fast.bits(p1, None), bits)
     assert [reference.bit(p) for p, _ in decisions] == bits.tolist()
+    fast.finish()
+    reference.finish()
+
+
+@given(DECISIONS.filter(bool), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_words_after_the_end(decisions: list[tuple[int, bool]], word: int) -> None:
+    """A stream of an encoder with two words more is refused, whatever they are."""
+    p1 = np.array([p for p, _ in decisions], np.int64)
+    data = encode(p1, np.array([b for _, b in decisions], np.int32), 64) + word.to_bytes(4, "little") * 2
+    fast, reference = BitDecoder(data), RangeDecoder(data)
+    fast.bits(p1, None)
+    for p, _ in decisions:
+        reference.bit(p)
+    for coder in (fast, reference):
+        with pytest.raises(DamagedFileError, match="end"):
+            coder.finish()
 
 
 @pytest.mark.parametrize("p1", [1, 65535])
@@ -74,3 +91,13 @@ def test_any_bytes(seed: int) -> None:
                 fast.bits(np.array([p]), None)
             return
         assert fast.bits(np.array([p]), None)[0] == expected
+        assert ends(fast) == ends(reference)
+
+
+def ends(coder: BitDecoder | RangeDecoder) -> bool:
+    """Whether the stream may end here."""
+    try:
+        coder.finish()
+    except DamagedFileError:
+        return False
+    return True

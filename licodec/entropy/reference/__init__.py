@@ -64,6 +64,7 @@ def decode_segment(payload: bytes, geometry: Geometry, config: ModelConfig, fram
     pictures = PictureSyntax(coder, geometry, config)
     for batch in pyramid(groups, geometry.batch):
         symbols.pictures.update(pictures.decode(batch))
+    coder.finish()
     return symbols
 
 

@@ -26,12 +26,14 @@ class RangeDecoder:
     """`Range decoder`: little-endian 32-bit words in, decisions out; words after the end are 0."""
 
     def __init__(self, data: bytes) -> None:
-        self._words = iter(np.frombuffer(data, "<u4").tolist())
+        self._words = np.frombuffer(data, "<u4").tolist()
+        self._read = 0
         self._low, self._range = 0, _64
         self._point = self._next() << 32 | self._next()
 
     def _next(self) -> int:
-        return int(next(self._words, 0))
+        self._read += 1
+        return int(self._words[self._read - 1]) if self._read <= len(self._words) else 0
 
     def bit(self, p1: int) -> int:
         """One decision that is a 1 with probability p1 / 2^16."""
@@ -51,6 +53,12 @@ class RangeDecoder:
             self._low = self._low << 32 & _64
             self._point = self._point << 32 & _64 | self._next()
         return bit
+
+    def finish(self) -> None:
+        """After the last decision: every word was read, and they are the ones that an encoder ends with."""
+        begun = self._range != _64
+        if self._read < len(self._words) or (begun and (self._point - self._low & _64) >= 2**33 - 1):
+            raise DamagedFileError("the range-coded part does not end with its last symbol")
 
 
 def squash_table() -> list[int]:
