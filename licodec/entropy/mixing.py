@@ -15,15 +15,13 @@ from decimal import Decimal, localcontext
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy import kernels
 from licodec.entropy.coder import HALF, PROB_ONE, BitCoder, Bits, Ints
 
 STRETCH_BITS = 8
 _STRETCH_MAX = 2047
-_WEIGHT_BITS = 16
 _COUNT_LIMIT = 1023
 _FIRST_BLOCK = 256
-_RATE_SHIFT = 17
-_RATE_CAP = 512
 
 
 def _squash_table() -> Ints:
@@ -47,20 +45,20 @@ class BinaryModel:
 
     def __init__(self, sizes: Sequence[int], selectors: int = 1) -> None:
         """`sizes`: number of contexts of each table; `selectors`: number of mixing-weight sets."""
-        self._offsets = np.cumsum([0, *sizes[:-1]]).astype(np.int64)[:, None]
+        self._offsets = [0, *np.cumsum(sizes[:-1]).tolist()]
         total = sum(sizes)
         self._ones = np.zeros(total, np.int64)
         self._seen = np.zeros(total, np.int64)
         self._stretched = np.zeros(total, np.int64)
         # Start a little above the plain average: several agreeing predictions are worth more than one.
-        start = (1 << _WEIGHT_BITS) * 5 // (4 * len(sizes))
+        start = (1 << 16) * 5 // (4 * len(sizes))
         self._weights = np.full((len(sizes), selectors), start, np.int64)
         self._experience = 0
 
     def code(
         self,
         coder: BitCoder,
-        contexts: Sequence[npt.NDArray[np.integer]],
+        contexts: Sequence[npt.NDArray[np.integer]] | Ints,
         selector: npt.NDArray[np.integer],
         values: Bits | None,
     ) -> Bits:
@@ -68,8 +66,10 @@ class BinaryModel:
         count = len(selector)
         if not count:
             return np.empty(0, np.int32)
-        rows = np.stack([np.asarray(c, np.int64) for c in contexts]) + self._offsets
-        sets = np.asarray(selector, np.int64)
+        rows = np.empty((len(self._offsets), count), np.int64)
+        for row, context, offset in zip(rows, contexts, self._offsets, strict=True):
+            np.add(context, offset, out=row, casting="unsafe")
+        sets = np.ascontiguousarray(selector, np.int64)
         out = np.empty(count, np.int32)
         start = 0
         while start < count:
@@ -80,38 +80,14 @@ class BinaryModel:
             start = stop
         return out
 
-    def _code_block(self, coder: BitCoder, rows: Ints, selector: Ints, values: Bits | None) -> Bits:
-        inputs = self._stretched[rows]
-        mixed = (inputs * self._weights[:, selector]).sum(axis=0) >> _WEIGHT_BITS
-        np.minimum(np.maximum(mixed, -_STRETCH_MAX, out=mixed), _STRETCH_MAX, out=mixed)
-        p1 = _SQUASH[mixed + _STRETCH_MAX]
+    def _code_block(self, coder: BitCoder, rows: Ints, sets: Ints, values: Bits | None) -> Bits:
+        p1 = kernels.predict(rows, sets, self._stretched, self._weights, _SQUASH)
         bits = coder.bits(p1, values)
-        self._learn(rows, selector, inputs, p1, bits)
-        return bits
-
-    def _learn(self, rows: Ints, selector: Ints, inputs: Ints, p1: Ints, bits: Bits) -> None:
         self._experience += len(bits)
-        products = ((bits.astype(np.int64) << 16) - p1) * inputs
-        sets = self._weights.shape[1]
-        if sets == 1:
-            used, gradient = np.array([len(bits)]), products.sum(axis=1, keepdims=True)
-        else:
-            used = np.bincount(selector, minlength=sets)
-            gradient = np.zeros((len(inputs), sets), np.int64)
-            np.add.at(gradient.T, selector, products.T)
-        # The mean gradient, times a number of steps that stops growing with the block.
-        self._weights += gradient // np.maximum(used, 1) * np.minimum(used, _RATE_CAP) >> _RATE_SHIFT
-        np.minimum(np.maximum(self._weights, 0, out=self._weights), 4 << _WEIGHT_BITS, out=self._weights)
-
-        flat = rows.ravel()
-        np.add.at(self._seen, flat, 1)
-        np.add.at(self._ones, rows[:, bits != 0].ravel(), 1)
-        n, k = self._seen[flat], self._ones[flat]
-        if n.max() > _COUNT_LIMIT:
-            while (over := n > _COUNT_LIMIT).any():
-                n, k = np.where(over, n >> 1, n), np.where(over, k >> 1, k)
-            self._seen[flat], self._ones[flat] = n, k
-        self._stretched[flat] = _stretch(k, n)
+        kernels.learn(
+            rows, sets, p1, bits, self._seen, self._ones, self._stretched, self._weights, _STRETCH, _COUNT_LIMIT
+        )
+        return bits
 
     def state(self) -> tuple[Ints, Ints, Ints]:
         """(times seen, ones among them, mixing weights): copies, for building priors."""
@@ -123,7 +99,7 @@ class BinaryModel:
             raise ValueError("a prior does not fit its model")
         self._seen, self._ones, self._weights = seen.copy(), ones.copy(), weights.copy()
         self._stretched = _stretch(self._ones, self._seen)
-        self._experience = int(seen[: int(self._offsets[1, 0]) if len(self._offsets) > 1 else None].sum())
+        self._experience = int(seen[: self._offsets[1] if len(self._offsets) > 1 else None].sum())
 
 
 def _stretch(ones: Ints, seen: Ints) -> Ints:
@@ -160,17 +136,18 @@ class MagnitudeModel:
         """Code one value per entry of `selector`."""
         count = len(selector)
         out = np.zeros(count, np.int64)
+        # One row per table, then the sets: what changes from place to place is one number added to all of it.
+        rows = np.empty((len(contexts) + 1, count), np.int64)
+        for row, context in zip(rows, (*contexts, selector), strict=True):
+            np.multiply(context, self._cap, out=row, casting="unsafe")
         alive = np.arange(count)
         for place in range(self._cap):
             if not len(alive):
                 return out
-            more = self._unary.code(
-                coder,
-                [np.asarray(c)[alive].astype(np.int64) * self._cap + place for c in contexts],
-                np.asarray(selector)[alive].astype(np.int64) * self._cap + place,
-                None if values is None else (values[alive] > place).astype(np.int32),
-            )
-            alive = alive[more.astype(bool)]
+            here = (rows if len(alive) == count else rows[:, alive]) + place
+            wanted = None if values is None else (values[alive] > place).astype(np.int32)
+            more = self._unary.code(coder, here[:-1], here[-1], wanted)
+            alive = alive[more != 0]
             out[alive] += 1
         if len(alive):
             out[alive] += self._code_escape(coder, None if values is None else values[alive] - self._cap, len(alive))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from licodec.entropy.coder import BitCoder, Ints
 from licodec.entropy.mixing import BinaryModel, MagnitudeModel, code_raw
 from licodec.errors import DamagedFileError
-from licodec.model.cosine import CELL, SIZES, block_extent, diagonals, to_blocks
+from licodec.model.cosine import CELL, SIZES, diagonals
 
 AnyArray = npt.NDArray[Any]
 
@@ -55,14 +55,18 @@ class ResidualSymbols:
     """[pictures, planes, rows, columns] quantised coefficients, each block in its own place."""
 
 
-def activity(symbols: ResidualSymbols) -> npt.NDArray[np.uint8]:
-    """[pictures, planes, rows / 8, columns / 8] extent class of the block over each cell."""
+def _extents(symbols: ResidualSymbols) -> list[Ints]:
+    """For each size: [pictures, planes, rows / size, columns / size] coded diagonals of its blocks, 0 elsewhere."""
     pictures, planes, rows, columns = symbols.levels.shape
-    out = np.zeros((pictures, planes, rows // CELL, columns // CELL), np.uint8)
-    for s, size in enumerate(SIZES):
-        chosen = symbols.sizes[:, :: size // CELL, :: size // CELL] == s
-        extent = block_extent(to_blocks(symbols.levels, size)) * chosen[:, None]
-        out += _spread(_CLASS_OF[extent], size // CELL).astype(np.uint8)
+    picture, plane, y, x = np.nonzero(symbols.levels)
+    size = symbols.sizes[picture, y // CELL, x // CELL]
+    out = []
+    for s, n in enumerate(SIZES):
+        extent = np.zeros((pictures, planes, rows // n, columns // n), np.int64)
+        mine = size == s
+        i, p, v, u = picture[mine], plane[mine], y[mine], x[mine]
+        np.maximum.at(extent, (i, p, v // n, u // n), v % n + u % n + 1)
+        out.append(extent)
     return out
 
 
@@ -175,11 +179,12 @@ class ResidualCoder:
         pictures, planes, rows, columns = symbols.levels.shape
         act = np.zeros((pictures, planes, rows // CELL, columns // CELL), np.int64)
         found: list[tuple[Ints, ...]] = [()] * 3
+        wanted_extents = None if coder.decoding else _extents(symbols)
         for s in (2, 1, 0):
-            size, factor = SIZES[s], SIZES[s] // CELL
+            factor = SIZES[s] // CELL
             chosen = symbols.sizes[:, ::factor, ::factor] == s
             extent = np.zeros((pictures, planes, *chosen.shape[1:]), np.int64)
-            wanted = None if coder.decoding else block_extent(to_blocks(symbols.levels, size))
+            wanted = None if wanted_extents is None else wanted_extents[s]
             b = _NEAR[np.minimum(_pool(before, factor), 512)]
             g = _NEAR[np.minimum(_pool(below, factor), 512)]
             for p in range(planes):

@@ -60,7 +60,7 @@ class PictureCoder:
         """Code one batch of `pyramid` in place; a decoder passes blank pictures."""
         level = batch[0].level
         symbols = [pictures[p.frame] for p in batch]
-        self._code_side(coder, batch, symbols)
+        self.code_side(coder, batch, symbols)
         for k in range(2):
             fields = [s.corrections[k] for s in symbols if len(s.corrections) > k]
             if fields:
@@ -79,7 +79,7 @@ class PictureCoder:
         for g in range(len(self._geometry.groups)):
             self._code_residual(coder, g, batch, symbols)
 
-    def _code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
+    def code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         """Quantiser offsets, and latents as differences from the mean of the references' latents."""
         quantisers = np.array([[s.quantiser] for s in symbols], np.int32)
         self._side.code(coder, _QUANTISER_KIND, quantisers)
@@ -167,6 +167,18 @@ def write_segment(symbols: SegmentSymbols, geometry: Geometry, config: ModelConf
         pictures.code(coder, batch, symbols.pictures)
     writer.raw(coder.finish())
     return writer.to_bytes()
+
+
+def network_bytes(symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig) -> int:
+    """Bytes of a payload that are the network's: parameters, steps and latents."""
+    if symbols.weights is None:
+        return 0
+    coder = BitEncoder()
+    code_tensors(coder, symbols.weights)
+    pictures = PictureCoder(geometry, config)
+    for batch in pyramid(symbols.groups, geometry.batch):
+        pictures.code_side(coder, batch, [symbols.pictures[p.frame] for p in batch])
+    return len(symbols.weight_steps) + len(coder.finish())
 
 
 def frames_in(payload: bytes) -> int:

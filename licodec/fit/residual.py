@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from licodec.jit import compiled
 from licodec.model.cosine import CELL, SIZES, diagonal_index, forward, to_blocks
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -75,46 +78,88 @@ def _best_levels(blocks: Floats, s: int, step: float, lam: float, rates: Rates) 
     size = SIZES[s]
     *grid, _, _ = blocks.shape
     x = forward(blocks).reshape(-1, size * size) * np.float32(1 / step)
-    # Blocks with nothing near a level of one are empty: most of them, most of the time.
-    busy = np.flatnonzero(np.abs(x).max(axis=1) > 0.55)
-    empty = np.square(x).sum(axis=1) * (step * step)
-    cost = empty + lam * rates.extent[s, 0]
-    levels = np.zeros(x.shape, np.int16)
-    if len(busy):
-        cost_busy, levels_busy = _trim(x[busy], s, step, lam, rates)
-        better = cost_busy < cost[busy]
-        cost[busy[better]] = cost_busy[better]
-        levels[busy[better]] = levels_busy[better]
-    return cost.reshape(grid).astype(np.float32), levels.reshape(blocks.shape)
+    cost, levels = np.empty(len(x), np.float32), np.zeros(x.shape, np.int16)
+    extent = np.arange(1, 2 * size)
+    _cheapest(
+        x,
+        lam / (step * step),
+        _scan(size),
+        rates.zero[s],
+        rates.one[s],
+        rates.more,
+        rates.extent[s][np.append(0, extent)],
+        cost,
+        levels,
+    )
+    return (cost * np.float32(step * step)).reshape(grid), levels.reshape(blocks.shape)
 
 
-def _trim(x: Floats, s: int, step: float, lam: float, rates: Rates) -> tuple[Floats, npt.NDArray[np.int16]]:
-    size = SIZES[s]
+@cache
+def _scan(size: int) -> npt.NDArray[np.int64]:
+    """[coefficients, 2] flat position and diagonal, in the order of diagonals."""
     diagonal = diagonal_index(size).reshape(-1)
     order = np.argsort(diagonal, kind="stable")
-    d = diagonal[order]
-    m = np.abs(x[:, order])
-    q = np.floor(m + 0.5)
-    square, worth = np.float32(step * step), np.float32(lam)
-    zero, one = rates.zero[s][d] * worth, rates.one[s][d] * worth
+    return np.stack([order, diagonal[order]], axis=1)
 
-    def price(level: Floats) -> Floats:
-        bits = np.where(level > 0, one + (worth * rates.more) * np.log2(np.maximum(level, 1)), zero)
-        return np.square(m - level) * square + bits
 
-    best, value = price(q), q
-    lower = np.maximum(q - 1, 0)
-    other = price(lower)
-    swap = other < best
-    best, value = np.where(swap, other, best), np.where(swap, lower, value)
-    # Cutting after diagonal e - 1 costs what is kept before it plus the energy beyond it.
-    starts = np.searchsorted(d, np.arange(2 * size - 1))
-    kept = np.add.reduceat(best, starts, axis=1)
-    dropped = np.add.reduceat(np.square(m) * square, starts, axis=1)
-    total = np.cumsum(kept, axis=1) + dropped.sum(axis=1, keepdims=True) - np.cumsum(dropped, axis=1)
-    total += worth * rates.extent[s, 1 : 2 * size]
-    cut = total.argmin(axis=1)
-    value = np.where(d[None] <= cut[:, None], value, 0)
-    levels = np.empty(x.shape, np.int16)
-    levels[:, order] = np.where(x[:, order] < 0, -value, value).astype(np.int16)
-    return total.min(axis=1), levels
+@compiled
+def _cheapest(
+    x: Floats,
+    worth: float,
+    scan: npt.NDArray[np.int64],
+    zero: Floats,
+    one: Floats,
+    more: float,
+    extent: Floats,
+    cost: Floats,
+    levels: npt.NDArray[np.int16],
+) -> None:
+    """Levels of each block [blocks, coefficients], in steps, and their cost in squared steps (error + worth * bits).
+
+    Each coefficient is rounded, or one lower where that is cheaper; then the block is cut behind the diagonal where
+    what is kept and what is dropped cost least together.
+    """
+    count, length = x.shape
+    chosen = np.zeros(length, np.int64)
+    for b in range(count):
+        dropped, largest = np.float32(0), np.float32(0)
+        for i in range(length):
+            value = x[b, i]
+            dropped += value * value
+            largest = max(largest, abs(value))
+        best, cut = dropped + worth * extent[0], 0
+        # Nothing near a level of one: most blocks, most of the time.
+        if largest > 0.55:
+            kept, i = np.float32(0), 0
+            while i < length:
+                d = scan[i, 1]
+                while i < length and scan[i, 1] == d:
+                    m = abs(x[b, scan[i, 0]])
+                    level = int(m + 0.5)
+                    price = _price(m, level, worth, zero[d], one[d], more)
+                    if level > 0:
+                        lower = _price(m, level - 1, worth, zero[d], one[d], more)
+                        if lower < price:
+                            level, price = level - 1, lower
+                    kept += price
+                    dropped -= m * m
+                    chosen[i] = level
+                    i += 1
+                total = kept + dropped + worth * extent[d + 1]
+                if total < best:
+                    best, cut = total, i
+        cost[b] = best
+        for i in range(cut):
+            at = scan[i, 0]
+            levels[b, at] = chosen[i] if x[b, at] >= 0 else -chosen[i]
+
+
+@compiled
+def _price(m: float, level: int, worth: float, zero: float, one: float, more: float) -> float:
+    """Squared error and bits of a magnitude `m` coded as `level`."""
+    error = (m - level) * (m - level)
+    if level == 0:
+        return error + worth * zero
+    if level == 1:
+        return error + worth * one
+    return error + worth * (one + more * math.log2(level))

@@ -7,28 +7,30 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.entropy.segment import SegmentReader, frames_in, quantiser_rows, write_segment
+from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import Rates, default_rates, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.synthesis import CropSet, train
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.motion import Field, Known
+from licodec.model.motion import Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
+from licodec.render.renderer import Content
 
-_SAVE_EVERY = 10.0
+_SAVE_EVERY = 30.0
 """Seconds of work that an interruption may cost."""
 
 Source = Callable[[int], Planes]
@@ -80,43 +82,49 @@ class SegmentFit:
         Pictures that have symbols already (of a resumed fit) are only rendered.
         """
         contents = Contents(self._renderer, self.symbols)
-        searcher = MotionSearch(self._geometry, self._preset)
         pictures: dict[int, Picture] = {}
-        for batch in pyramid(self.symbols.groups):
-            for picture in batch:
-                pictures[picture.frame] = picture
-                source = self._source(picture.frame)
-                references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
-                if picture.frame not in self.symbols.pictures:
-                    self._find_motion(searcher, picture, source, contents.motion, references)
-                    contents.add(picture)
-                    self._quantise(picture, source, contents.motion[picture.frame], references)
-                else:
-                    contents.add(picture)
-                content = contents(picture, pictures)
-                crops.add(picture.frame, source, content.planes, content.apart, content.residual)
-                if done:
-                    done(picture)
+        threads = max(1, cv2.getNumThreads())
+        with ThreadPoolExecutor(threads) as pool:
+            # The pictures of a batch do not refer to each other.
+            for batch in pyramid(self.symbols.groups):
+                pictures.update({p.frame: p for p in batch})
+                for start in range(0, len(batch), threads):
+                    some = batch[start : start + threads]
+                    references = [{r: contents(pictures[r], pictures).planes for r in p.refs} for p in some]
+                    made = pool.map(lambda p, r: self._code_picture(p, contents, r), some, references)
+                    for picture, (source, content) in zip(some, made, strict=True):
+                        contents.put(picture, content)
+                        crops.add(picture.frame, source, content.planes, content.apart, content.residual)
+                        if done:
+                            done(picture)
+
+    def _code_picture(
+        self, picture: Picture, contents: Contents[Floats], references: dict[int, Planes]
+    ) -> tuple[Planes, Content[Floats]]:
+        """(source, content) of a picture, whose symbols are set if they were not there."""
+        source = self._source(picture.frame)
+        known = self.symbols.pictures.get(picture.frame)
+        symbols = known or self._find_motion(picture, source, contents.motion, references)
+        self.symbols.pictures[picture.frame] = symbols
+        contents.add(picture)
+        fields = contents.motion[picture.frame]
+        prediction = self._renderer.predict(fields, symbols.blend, [references[f.target] for f in fields])
+        steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
+        if not known:
+            self._quantise(picture, source, prediction.planes, steps)
+        return source, self._renderer.add_residual(prediction, symbols, steps)
 
     def _find_motion(
-        self,
-        searcher: MotionSearch,
-        picture: Picture,
-        source: Planes,
-        known: Known,
-        references: dict[int, Planes],
-    ) -> None:
+        self, picture: Picture, source: Planes, known: Known, references: dict[int, Planes]
+    ) -> PictureSymbols:
         symbols = PictureSymbols.blank(self._geometry, self._config, picture)
-        symbols.corrections, symbols.blend = searcher.search(
+        symbols.corrections, symbols.blend = MotionSearch(self._geometry, self._preset).search(
             picture, source[0], known, references, self._quality.bit_worth(picture.level)
         )
-        self.symbols.pictures[picture.frame] = symbols
+        return symbols
 
-    def _quantise(self, picture: Picture, source: Planes, fields: list[Field], references: dict[int, Planes]) -> None:
+    def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
-        warped_from = [references[f.target] for f in fields]
-        prediction = self._renderer.predict(fields, symbols.blend, warped_from).planes
-        steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
         for g, members in enumerate(self._geometry.groups):
             wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
             worth = self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
@@ -132,7 +140,6 @@ class SegmentFit:
         progress: Callable[[int, int], None] | None,
     ) -> bytes:
         """Fit the synthesis network and the latents, keep them if they are worth their bits; the payload."""
-        without = self.to_bytes()
         trained = train(
             crops,
             self._geometry,
@@ -146,12 +153,11 @@ class SegmentFit:
         )
         self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
         self._set_latents(trained.latents)
-        with_network = self.to_bytes()
-        if trained.gain > 8 * (len(with_network) - len(without)) * self._quality.bit_worth(2):
-            return with_network
-        self.symbols.weights, self.symbols.weight_steps = None, []
-        self._set_latents(np.zeros_like(trained.latents))
-        return without
+        size = network_bytes(self.symbols, self._geometry, self._config)
+        if trained.gain <= 8 * size * self._quality.bit_worth(2):
+            self.symbols.weights, self.symbols.weight_steps = None, []
+            self._set_latents(np.zeros_like(trained.latents))
+        return self.to_bytes()
 
     def _set_latents(self, latents: npt.NDArray[np.int32]) -> None:
         for frame, picture in self.symbols.pictures.items():

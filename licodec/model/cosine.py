@@ -80,9 +80,3 @@ def diagonals(size: int) -> tuple[Ints, ...]:
 def diagonal_index(size: int) -> Ints:
     """[v, u] -> v + u."""
     return np.add.outer(np.arange(size), np.arange(size)).astype(np.int64)
-
-
-def block_extent(levels: npt.NDArray) -> Ints:
-    """[..., n, n] integer coefficients -> number of anti-diagonals up to the last nonzero one (0: none)."""
-    reach = np.where(levels != 0, diagonal_index(levels.shape[-1]) + 1, 0)
-    return reach.max(axis=(-2, -1)).astype(np.int64)

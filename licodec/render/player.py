@@ -43,6 +43,11 @@ class Contents(Generic[Array]):
         shape = self._renderer.geometry.node_shapes[0]
         self.motion[picture.frame] = motion.fields(picture, symbols.corrections, self.motion, shape)
 
+    def put(self, picture: Picture, content: Content[Array]) -> None:
+        """Take the content of a picture that was rendered elsewhere; its references are kept or not needed."""
+        self._kept[picture.frame] = content
+        self._keep(picture)
+
     def __call__(self, picture: Picture, pictures: dict[int, Picture]) -> Content[Array]:
         """Content of a picture; `pictures` finds its references."""
         # A stack and no recursion: the anchors of a segment are a chain of up to a thousand.

@@ -277,7 +277,7 @@ def models_text() -> str:
     known = priors.shipped()
     rows = ["| model | entries of each table | sets | priors |", "| --- | --- | --- | --- |"]
     for name, model in models.items():
-        ends = [*model._offsets[1:, 0].tolist(), len(model.state()[0])]
+        ends = [*model._offsets[1:], len(model.state()[0])]
         sizes = [b - a for a, b in zip([0, *ends], ends, strict=False)]
         listed = " · ".join(f"{size:,}" for size in sizes)
         rows.append(f"| `{name}` | {listed} | {model.state()[2].shape[1]} | {'yes' if name in known else 'no'} |")

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from licodec.model.cosine import (
     SIZES,
     SUPER,
     basis,
-    block_extent,
     diagonal_index,
     diagonals,
     forward,
@@ -86,22 +84,6 @@ def test_diagonals_list_every_coefficient_once_in_order(size: int) -> None:
     sums = listed.sum(axis=0)
     assert (np.diff(sums) >= 0).all()
     np.testing.assert_array_equal(diagonal_index(size)[listed[0], listed[1]], sums)
-
-
-@given(st.data())
-def test_the_extent_reaches_just_past_the_last_level(size: int, data: st.DataObject) -> None:
-    places = data.draw(st.lists(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=5))
-    levels = np.zeros((size, size), np.int16)
-    for v, u in places:
-        levels[v, u] = data.draw(st.sampled_from([-300, -1, 1, 2]))
-    assert block_extent(levels) == max((v + u + 1 for v, u in places), default=0)
-
-
-@given(data=st.data())
-def test_extents_are_taken_block_by_block(size: int, data: st.DataObject) -> None:
-    levels = data.draw(arrays(np.int16, (2, 3, 4, 4), elements=st.integers(-1, 1)))
-    each = [[int(block_extent(block)) for block in row] for row in levels]
-    assert block_extent(levels).tolist() == each
 
 
 @given(length=st.integers(1, 10_000))

@@ -1,0 +1,70 @@
+"""The inner loops of the context mixer, as machine code: integers in, the same integers out on every machine.
+
+Arrays: `stretched`, `seen`, `ones` hold one entry per context of all tables; `weights` [tables, sets]; `rows`
+[tables, decisions] are indices into the former, `sets` [decisions] into the latter. All are int64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.jit import compiled
+
+Ints = npt.NDArray[np.int64]
+
+
+@compiled
+def predict(rows: Ints, sets: Ints, stretched: Ints, weights: Ints, squash: Ints) -> Ints:
+    """p1 of each decision, in 1..65535."""
+    tables, count = rows.shape
+    middle = len(squash) // 2
+    out = np.empty(count, np.int64)
+    for i in range(count):
+        mixed = 0
+        for t in range(tables):
+            mixed += stretched[rows[t, i]] * weights[t, sets[i]]
+        out[i] = squash[min(max(mixed >> 16, -middle), middle) + middle]
+    return out
+
+
+@compiled
+def learn(
+    rows: Ints,
+    sets: Ints,
+    p1: Ints,
+    bits: npt.NDArray[np.int32],
+    seen: Ints,
+    ones: Ints,
+    stretched: Ints,
+    weights: Ints,
+    stretch: Ints,
+    limit: int,
+) -> None:
+    """Weights one step down the gradient of each set's coding cost; then count what came in each context."""
+    tables, count = rows.shape
+    gradient = np.zeros(weights.shape, np.int64)
+    used = np.zeros(weights.shape[1], np.int64)
+    for i in range(count):
+        error = (np.int64(bits[i]) << 16) - p1[i]
+        used[sets[i]] += 1
+        for t in range(tables):
+            gradient[t, sets[i]] += error * stretched[rows[t, i]]
+    for s in range(len(used)):
+        if used[s]:
+            # The mean gradient, times a number of steps that stops growing with the block.
+            for t in range(tables):
+                step = gradient[t, s] // used[s] * min(used[s], 512) >> 17
+                weights[t, s] = min(max(weights[t, s] + step, 0), 4 << 16)
+    for t in range(tables):
+        for i in range(count):
+            seen[rows[t, i]] += 1
+            ones[rows[t, i]] += bits[i]
+    for t in range(tables):
+        for i in range(count):
+            context = rows[t, i]
+            while seen[context] > limit:
+                seen[context] >>= 1
+                ones[context] >>= 1
+            share = ((2 * ones[context] + 1) << 12) // (2 * seen[context] + 2)
+            stretched[context] = stretch[min(share, 4095)]

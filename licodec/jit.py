@@ -1,0 +1,24 @@
+"""Loops that NumPy has no words for, compiled by numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """`function` as machine code, made at its first call and kept on disk where numba finds a place to write.
+
+    It runs without the interpreter's lock. Integers wrap at 64 bits as NumPy's do. What is kept is made anew when the
+    file of `function` changes, but not when that of another one does: what calls each other belongs into one file.
+    """
+    try:
+        cached: _Function = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no directory that numba could keep it in
+        uncached: _Function = numba.njit(nogil=True)(function)
+        return uncached
+    return cached
