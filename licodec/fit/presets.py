@@ -9,10 +9,8 @@ from dataclasses import dataclass
 class Preset:
     """Effort of a fit; the file format knows nothing of it."""
 
-    flow: int
-    """OpenCV DIS preset of the first motion estimate (0 ultrafast, 1 fast, 2 medium)."""
-    gauss_newton: int
-    """Gauss-Newton steps on each motion field."""
+    sweeps: int
+    """Sweeps of the motion search over each scale of a picture."""
     group: int
     """Distance between anchors, in frames."""
     steps: int
@@ -22,11 +20,11 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(flow=0, gauss_newton=1, group=16, steps=120, width=8),
-    "fast": Preset(flow=1, gauss_newton=2, group=16, steps=600, width=16),
-    "medium": Preset(flow=2, gauss_newton=3, group=16, steps=3000, width=24),
-    "slow": Preset(flow=2, gauss_newton=4, group=16, steps=12000, width=32),
-    "placebo": Preset(flow=2, gauss_newton=6, group=16, steps=40000, width=48),
+    "ultrafast": Preset(sweeps=1, group=16, steps=120, width=8),
+    "fast": Preset(sweeps=2, group=16, steps=600, width=16),
+    "medium": Preset(sweeps=2, group=16, steps=3000, width=24),
+    "slow": Preset(sweeps=4, group=16, steps=12000, width=32),
+    "placebo": Preset(sweeps=4, group=16, steps=40000, width=48),
 }
 
 
@@ -37,7 +35,7 @@ class Quality:
     crf: float
     """0..51, lower is better; six steps double the quantisation step."""
 
-    level_offsets: tuple[float, ...] = (-3.0, 0.0, 1.5, 2.5, 3.5, 4.0, 4.5, 4.5)
+    level_offsets: tuple[float, ...] = (-6.0, -3.0, 0.0, 2.0, 3.5, 4.5, 4.5, 4.5)
     """Added to the CRF for each level of the pyramid: what many others are predicted from is coded finely."""
     worth: float = 0.14
     """lambda / step^2: squared error (8-bit scale) that a bit must save."""

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion import FieldSearch, Steps, to_nodes
+from licodec.fit.motion import Steps, search_field
+from licodec.fit.motion_kernels import MODE_BITS
 from licodec.fit.presets import Preset
 from licodec.model import motion
-from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.geometry import BLEND, Floats, Geometry, Planes
 from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture
 from licodec.render.warp import positions, warp
 
 _SHARE_OF_ERROR = (0.6, 0.25)
 """Part of a prediction's squared error that shows in the end, with one reference and with two."""
-_MODE_BITS = 4.0
 
 
 class MotionSearch:
@@ -25,39 +25,40 @@ class MotionSearch:
     def __init__(self, geometry: Geometry, preset: Preset) -> None:
         self._geometry = geometry
         self._preset = preset
-        self._engine = cv2.DISOpticalFlow.create(preset.flow)
-        # The engine cannot work on pictures smaller than a few of its patches.
-        self._has_flow = min(geometry.shapes[0]) >= 64
 
     def search(
         self, picture: Picture, luma: Floats, known: Known, references: dict[int, Planes], bit_worth: float
     ) -> tuple[list[Steps], npt.NDArray[np.uint8] | None]:
         """Corrections for each distinct reference, and the blend map if there are two."""
         own: list[Field] = []
-        corrections = []
+        corrections: list[Steps] = []
+        predictions: list[Floats] = []
         targets = list(dict.fromkeys(picture.refs))
-        share = _SHARE_OF_ERROR[len(targets) - 1] if targets else 0.0
         for frame in targets:
             base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
-            field = FieldSearch(luma, references[frame][0], base, bit_worth, share)
-            steps = field.search(field.flow(self._engine) if self._has_flow else None, self._preset.gauss_newton > 0)
+            # Of the first of two nothing is known yet but that it will be averaged with another.
+            share = _SHARE_OF_ERROR[len(targets) > 1 and not own]
+            first = predictions[0] if predictions else None
+            reference = references[frame][0]
+            steps = search_field(luma, reference, base, bit_worth, share, self._preset.sweeps, first)
+            field = Field(frame, motion.clip(base + motion.compose(steps)))
             corrections.append(steps)
-            own.append(Field(frame, motion.clip(base + motion.compose(steps))))
-        if len(own) < 2:
-            return corrections, None
-        return corrections, self._blend(luma, own, references, bit_worth)
-
-    def _blend(
-        self, luma: Floats, own: list[Field], references: dict[int, Planes], bit_worth: float
-    ) -> npt.NDArray[np.uint8]:
-        first, second = (warp(references[f.target][0], positions(f.vectors, luma.shape, (1, 1))) for f in own)
-        shape = self._geometry.node_shapes[0]
-        errors = [to_nodes(np.square(luma - p), shape) for p in ((first + second) / 2, first, second)]
-        costs = [_pair(e) + (bit_worth * _MODE_BITS if i else 0) for i, e in enumerate(errors)]
-        return np.argmin(np.stack(costs), axis=0).astype(np.uint8)
+            own.append(field)
+            predictions.append(warp(reference, positions(field.vectors, luma.shape, (1, 1))))
+        return corrections, _blend(luma, predictions, bit_worth) if len(predictions) == 2 else None
 
 
-def _pair(nodes: Floats) -> Floats:
-    """Sums over 2 x 2 nodes: a blend cell."""
-    p = np.pad(nodes, [(0, nodes.shape[0] % 2), (0, nodes.shape[1] % 2)])
-    return p.reshape(p.shape[0] // 2, 2, p.shape[1] // 2, 2).sum(axis=(1, 3))
+def _blend(luma: Floats, predictions: list[Floats], bit_worth: float) -> npt.NDArray[np.uint8]:
+    """The mode of each blend cell."""
+    first, second = predictions
+    errors = [_cells(np.square(luma - p)) for p in ((first + second) / 2, first, second)]
+    costs = [e + (bit_worth * MODE_BITS if i else 0) for i, e in enumerate(errors)]
+    return np.argmin(np.stack(costs), axis=0).astype(np.uint8)
+
+
+def _cells(values: Floats) -> Floats:
+    """Sum of a luma-sized map over each blend cell (what is missing at the edges repeats the last samples)."""
+    rows, columns = (-(-n // BLEND) for n in values.shape)
+    down, right = rows * BLEND - values.shape[0], columns * BLEND - values.shape[1]
+    p = cv2.copyMakeBorder(values, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    return cv2.resize(p, (columns, rows), interpolation=cv2.INTER_AREA) * (BLEND * BLEND)

@@ -1,11 +1,10 @@
-"""Motion fields: integer vectors on a grid, refined level by level, read between the nodes.
+"""Motion fields: integer vectors of cells, refined level by level.
 
-A field points from a picture into one of its references. Its nodes stand in the middle of 8 x 8 luma
-cells and hold quarter samples. It is the sum of a base field that the decoder can derive (from motion
-already decoded, scaled by time) and a correction in the hierarchical hat basis: corrections on nodes
-64, 32, 16 and 8 samples apart, each level added to the interpolated sum of the coarser ones. Everything
-up to the node vectors is integer arithmetic; interpolated positions are dyadic rationals that single
-precision holds exactly, so every machine reads the same positions.
+A field points from a picture into one of its references. Its nodes are cells of 8 x 8 luma samples and hold quarter
+samples. It is the sum of a base field that the decoder can derive (from motion already decoded, scaled by time) and
+the corrections of a quadtree: of cells of 64, 32, 16 and 8 samples, each for all samples in its cell. (Vectors
+interpolated between the nodes were tried: what moves has edges.) All of it is integer arithmetic, and the positions
+that samples are read at are multiples of 1/8.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ import numpy.typing as npt
 from licodec.model.pyramid import Picture
 
 NODE = 8
-"""Luma samples between nodes of the finest level."""
+"""Luma samples a side of the finest cells."""
 LEVELS = 4
-"""Levels of nodes: 8, 16, 32 and 64 samples apart."""
+"""Levels of nodes: cells of 8, 16, 32 and 64 samples."""
 UNIT = 4
 """Vector steps a luma sample."""
 LIMIT = 4095
-"""Largest component, in steps: interpolated positions then fit a float32 exactly."""
+"""Largest component, in steps."""
 
 Vectors = npt.NDArray[np.int32]
 """[rows, columns, 2] (x, y) in quarter samples."""
@@ -41,23 +40,16 @@ def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def upsample(nodes: Vectors, shape: tuple[int, int]) -> Vectors:
-    """Nodes at twice the density by bilinear interpolation, rounded to nearest (halves up)."""
-    p = np.pad(nodes, [(1, 1), (1, 1), (0, 0)], mode="edge")
-    centre, rows = p[1:-1], np.empty((2 * nodes.shape[0], p.shape[1], 2), np.int32)
-    rows[0::2] = 3 * centre + p[:-2]
-    rows[1::2] = 3 * centre + p[2:]
-    out = np.empty((2 * nodes.shape[0], 2 * nodes.shape[1], 2), np.int32)
-    out[:, 0::2] = 3 * rows[:, 1:-1] + rows[:, :-2]
-    out[:, 1::2] = 3 * rows[:, 1:-1] + rows[:, 2:]
-    return (out[: shape[0], : shape[1]] + 8) >> 4
+def spread(nodes: Vectors, shape: tuple[int, int]) -> Vectors:
+    """Nodes at twice the density: each has the vector of the one above it."""
+    return np.repeat(np.repeat(nodes, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
 
 
 def compose(corrections: Sequence[npt.NDArray]) -> Vectors:
     """Sum of the levels' corrections, finest first, on the finest nodes."""
     field = corrections[-1].astype(np.int32)
     for step in reversed(corrections[:-1]):
-        field = upsample(field, step.shape[:2]) + step
+        field = spread(field, step.shape[:2]) + step
     return field
 
 

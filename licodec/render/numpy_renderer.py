@@ -7,9 +7,10 @@ import numpy.typing as npt
 import torch
 
 from licodec.model.geometry import Floats, Planes, from_working
+from licodec.model.motion import NODE
 from licodec.render.renderer import Renderer
 from licodec.render.resample import View, view_planes
-from licodec.render.warp import dense, warp
+from licodec.render.warp import blocks, dense, warp
 from licodec.video import colour
 from licodec.video.info import Plane, VideoInfo
 
@@ -27,6 +28,9 @@ class NumpyRenderer(Renderer[Floats]):
 
     def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Floats:
         return dense(nodes, self._shapes[step], (spacing // step[0], spacing // step[1]))
+
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Floats:
+        return blocks(nodes, self._shapes[step], (NODE // step[0], NODE // step[1]))
 
     def _warp(self, plane: Floats, at: Floats) -> Floats:
         return warp(plane, at)

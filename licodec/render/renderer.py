@@ -122,8 +122,11 @@ class Renderer(ABC, Generic[Array]):
 
         `vectors`: [rows, columns, 2] motion over the whole way, of what passes through each node at that time.
         """
-        before = self._warp_all(first, self._positions(vectors * -share))
-        after = self._warp_all(second, self._positions(vectors * (1 - share)))
+        before, after = (
+            # Smooth, as nothing is coded that could mend the edges of cells.
+            self._warp_all(planes, {s: self._dense(to_samples(v, s), NODE, s) + at for s, at in self._samples.items()})
+            for planes, v in ((first, vectors * -share), (second, vectors * (1 - share)))
+        )
         planes = tuple((1 - share) * a + share * b for a, b in zip(before, after, strict=True))
         return Content(planes, before[0] - after[0], self._zeros(self.geometry.shapes[0]))
 
@@ -147,10 +150,7 @@ class Renderer(ABC, Generic[Array]):
 
     def _positions(self, vectors: npt.NDArray) -> dict[tuple[int, int], Array]:
         """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors."""
-        at = {step: self._dense(to_samples(vectors, step), NODE, step) for step in self._samples}
-        for step, samples in self._samples.items():
-            at[step] += samples
-        return at
+        return {s: self._blocks(to_samples(vectors, s), s) + samples for s, samples in self._samples.items()}
 
     def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
         return tuple(self._warp(plane, at[self.geometry.step(i)]) for i, plane in enumerate(planes))
@@ -180,6 +180,10 @@ class Renderer(ABC, Generic[Array]):
     @abstractmethod
     def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Array:
         """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at every sample of a plane."""
+
+    @abstractmethod
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Array:
+        """Values of motion nodes [rows, columns, c] of the host, the same at every sample of a plane in their cells."""
 
     @abstractmethod
     def _warp(self, plane: Array, at: Array) -> Array:

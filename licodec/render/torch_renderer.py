@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from licodec.model.geometry import PEAK, Geometry
+from licodec.model.motion import NODE
 from licodec.render import colour
 from licodec.render.renderer import Renderer
 from licodec.render.resample import Sampling, Taps, View, samplings
@@ -42,6 +43,11 @@ class TorchRenderer(Renderer[Tensor]):
         channels = self.upload(nodes.reshape(*nodes.shape[:2], -1)).permute(2, 0, 1)[None]
         full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, :rows, :columns]
         return full.permute(1, 2, 0).reshape(rows, columns, *nodes.shape[2:])
+
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Tensor:
+        rows, columns = self._shapes[step]
+        across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
+        return across.repeat_interleave(NODE // step[1], 0)[:rows, :columns]
 
     def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
         if plane.shape not in self._halves:

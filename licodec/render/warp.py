@@ -28,6 +28,14 @@ def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
     return np.asarray(vectors, np.float32) * np.array([1 / (UNIT * step[0]), 1 / (UNIT * step[1])], np.float32)
 
 
+def blocks(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
+    """Node values [rows, columns, c] at every sample of a plane, each the same over `spacing` (x, y) samples."""
+    rows, columns = nodes.shape[:2]
+    size = (columns * spacing[0], rows * spacing[1])
+    full = cv2.resize(np.asarray(nodes, np.float32), size, interpolation=cv2.INTER_NEAREST)
+    return full[: shape[0], : shape[1]]
+
+
 def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
     """Node values [rows, columns(, c)] read at every sample of a plane, `spacing` (x, y) samples a node apart."""
     rows, columns = nodes.shape[:2]
@@ -39,9 +47,8 @@ def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) 
 def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int, int]) -> Floats:
     """[rows, columns, 2] where each sample of a plane of `shape` reads its reference."""
     sx, sy = subsampling
-    at = dense(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
-    at += sample_positions(shape)
-    return at
+    at = blocks(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
+    return at + sample_positions(shape)
 
 
 def warp(plane: Floats, at: Floats) -> Floats:

@@ -1,0 +1,377 @@
+"""The loops of the motion search as machine code: matching patches, and the best quadtree of corrections."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.jit import compiled
+from licodec.model.motion import LEVELS, LIMIT, NODE, UNIT, Vectors
+
+Floats = npt.NDArray[np.floating[Any]]
+Samples = npt.NDArray[np.uint8]
+"""[rows, columns]"""
+Phases = npt.NDArray[np.uint8]
+"""[UNIT, UNIT, rows, columns] the plane read at each fraction (y, x) of a sample, with BORDER on all sides."""
+
+BORDER = 32
+"""Samples that the reference is continued by beyond its edges."""
+_MARGIN = 4
+"""Samples by which a patch is larger than the cell of its node, on each side."""
+_KNEE = 8.0
+"""Squared error of a cell, in units of lambda, up to which nothing is coded for it and all of it is paid."""
+_SLOPE = 6.0
+"""Beyond it the residual takes over: cost of error and bits together, in lambda, for each e-fold of the error (both
+measured on three clips; twice or half as much changes less than 1%)."""
+_NEW_BITS = 4.0
+"""Bits of a correction besides those of its magnitude: flags and signs."""
+_NO_BITS = 0.4
+"""Bits of a node without."""
+_SPLIT_BITS = 1.0
+MODE_BITS = 4.0
+"""Bits of saying that one prediction counts alone."""
+_OWN = 2
+"""Candidates of a node's own: the median of its cells and the commonest of them."""
+_ALL = 1 + _OWN * (LEVELS - 1) + 1
+"""Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
+
+
+@compiled
+def sweep(
+    luma: Samples,
+    there: Phases,
+    start: Vectors,
+    vectors: Vectors,
+    bit_worth: float,
+    backwards: bool,
+    stride: int,
+) -> None:
+    """Improve every node's vector in turn; `stride`: samples of the largest step."""
+    rows, columns = vectors.shape[:2]
+    for i in range(rows * columns):
+        k = rows * columns - 1 - i if backwards else i
+        r, c = k // columns, k % columns
+        one = 1 if backwards else -1
+        # What the neighbours that were just improved say is what a vector is expected to be.
+        sx, sy, n = 0, 0, 0
+        for dr, dc in ((0, one), (one, 0), (one, -one)):
+            if 0 <= r + dr < rows and 0 <= c + dc < columns:
+                sx += vectors[r + dr, c + dc, 0]
+                sy += vectors[r + dr, c + dc, 1]
+                n += 1
+        if n:
+            ex, ey = sx // n, sy // n
+        else:
+            ex, ey = start[r, c, 0], start[r, c, 1]
+        bx, by = vectors[r, c, 0], vectors[r, c, 1]
+        best = _patch(luma, there, r, c, bx, by, 3e38) + bit_worth * _smoothness(bx - ex, by - ey)
+        for t in range(5):
+            if t == 0:
+                x, y = start[r, c, 0], start[r, c, 1]
+            elif t == 4:
+                x, y = ex, ey
+            else:
+                dr = 0 if t == 1 else one
+                dc = one if t == 1 else (0 if t == 2 else -one)
+                if not (0 <= r + dr < rows and 0 <= c + dc < columns):
+                    continue
+                x, y = vectors[r + dr, c + dc, 0], vectors[r + dr, c + dc, 1]
+            if x == bx and y == by:
+                continue
+            price = bit_worth * _smoothness(x - ex, y - ey)
+            found = _patch(luma, there, r, c, x, y, best - price) + price
+            if found < best:
+                best, bx, by = found, x, y
+        step = stride * UNIT
+        while step:
+            moved = True
+            walks = 0
+            while moved and walks < 4:
+                moved = False
+                walks += 1
+                cx, cy = bx, by
+                for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+                    x, y = cx + dx * step, cy + dy * step
+                    price = bit_worth * _smoothness(x - ex, y - ey)
+                    found = _patch(luma, there, r, c, x, y, best - price) + price
+                    if found < best:
+                        best, bx, by, moved = found, x, y, True
+            step //= 2
+        vectors[r, c, 0], vectors[r, c, 1] = bx, by
+
+
+@compiled
+def _smoothness(x: int, y: int) -> float:
+    """About what a difference of vectors costs."""
+    m = abs(x) + abs(y)
+    bits = 0.0
+    while m:
+        bits += 2.0
+        m >>= 1
+    return bits
+
+
+@compiled
+def _patch(luma: Samples, there: Phases, r: int, c: int, x: int, y: int, limit: float) -> float:
+    """Squared error of the patch around a node, scaled to the cell of the node; more than `limit` need not be exact."""
+    rows, columns = luma.shape
+    if abs(x) > LIMIT or abs(y) > LIMIT:
+        return 3e38
+    y0, y1 = max(r * NODE - _MARGIN, 0), min((r + 1) * NODE + _MARGIN, rows)
+    x0, x1 = max(c * NODE - _MARGIN, 0), min((c + 1) * NODE + _MARGIN, columns)
+    scale = NODE * NODE / ((y1 - y0) * (x1 - x0))
+    return squared_error(luma, there, y0, y1, x0, x1, x, y, limit / scale) * scale
+
+
+@compiled
+def squared_error(
+    luma: Samples, there: Phases, y0: int, y1: int, x0: int, x1: int, x: int, y: int, limit: float
+) -> float:
+    """Squared error of luma[y0:y1, x0:x1] predicted with the vector (x, y); more than `limit` need not be exact."""
+    oy, ox = offset(y >> 2, y0, y1, luma.shape[0]), offset(x >> 2, x0, x1, luma.shape[1])
+    plane = there[y & 3, x & 3]
+    total = np.int64(0)
+    for v in range(y0, y1):
+        here, other = luma[v, x0:x1], plane[v + oy, x0 + ox : x1 + ox]
+        row = np.int32(0)
+        for u in range(x1 - x0):
+            d = np.int32(here[u]) - np.int32(other[u])
+            row += d * d
+        total += row
+        if total > limit:
+            break
+    return float(total)
+
+
+@compiled
+def offset(move: int, first: int, last: int, length: int) -> int:
+    """Where the samples first..last, moved, begin in a plane with its border, less `first`.
+
+    Nothing new lies further out than the border: what is beyond it is moved back.
+    """
+    return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
+
+
+@compiled
+def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:
+    """[rows, columns, _OWN, 2] of each node of reach x reach cells."""
+    out = np.empty((rows, columns, _OWN, 2), np.int32)
+    cells = np.empty((reach * reach, 2), np.int32)
+    for r in range(rows):
+        for c in range(columns):
+            n = 0
+            for y in range(r * reach, min((r + 1) * reach, wanted.shape[0])):
+                for x in range(c * reach, min((c + 1) * reach, wanted.shape[1])):
+                    cells[n] = wanted[y, x]
+                    n += 1
+            most = -1
+            for i in range(n):
+                alike = 0
+                for j in range(n):
+                    alike += abs(cells[i, 0] - cells[j, 0]) + abs(cells[i, 1] - cells[j, 1]) <= 1
+                if alike > most:
+                    most = alike
+                    out[r, c, 1] = cells[i]
+            for axis in range(2):
+                out[r, c, 0, axis] = np.sort(cells[:n, axis])[(n - 1) // 2]
+    return out
+
+
+@compiled
+def best_trees(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    own: tuple[npt.NDArray[np.int32], ...],
+    steps: tuple[npt.NDArray[np.int16], ...],
+    bit_worth: float,
+    share: float,
+) -> None:
+    """Set the corrections `steps` of every tree, finest level first."""
+    knee = _KNEE * bit_worth
+    # sums[d]: of the candidates at the nodes of depth d under this root, of which 1 + 2 (LEVELS - d) count; best[d]:
+    # least cost with them; chosen[d]: the candidate of a node given that of the node above; split[d].
+    size = 1 << (LEVELS - 1)
+    sums = np.zeros((LEVELS, size, size, _ALL, 2), np.int32)
+    leaf = np.zeros((LEVELS, size, size, _ALL), np.float32)
+    best = np.zeros((LEVELS, size, size, _ALL), np.float32)
+    chosen = np.zeros((LEVELS, size, size, _ALL), np.int32)
+    split = np.zeros((LEVELS, size, size, _ALL), np.bool_)
+    for r in range(own[LEVELS - 1].shape[0]):
+        for c in range(own[LEVELS - 1].shape[1]):
+            for d in range(LEVELS - 1, -1, -1):
+                side = size >> d
+                for y in range(side):
+                    for x in range(side):
+                        _gather(sums, own[d], d, r * side + y, c * side + x, y, x)
+            for y in range(size):
+                for x in range(size):
+                    _cell_costs(
+                        luma, there, errors, base, sums, leaf, r * size + y, c * size + x, y, x, share, knee, bit_worth
+                    )
+            best[0] = leaf[0]
+            for d in range(1, LEVELS):
+                side = size >> d
+                count = 1 + _OWN * (LEVELS - d)
+                for y in range(side):
+                    for x in range(side):
+                        for i in range(count):
+                            _node(sums, leaf, best, chosen, split, d, y, x, i, bit_worth)
+            top = LEVELS - 1
+            first, least = 0, 3e38
+            for i in range(1 + _OWN):
+                cost = best[top, 0, 0, i] + bit_worth * _bits(sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1])
+                if cost < least:
+                    first, least = i, cost
+            # From the root down: what was chosen given what was chosen above.
+            chosen[top, 0, 0, 0] = first
+            steps[top][r, c, 0], steps[top][r, c, 1] = sums[top, 0, 0, first, 0], sums[top, 0, 0, first, 1]
+            for d in range(top, 0, -1):
+                side = size >> d
+                for y in range(2 * side):
+                    for x in range(2 * side):
+                        i = chosen[d, y // 2, x // 2, 0]
+                        if i < 0 or not split[d, y // 2, x // 2, i]:
+                            chosen[d - 1, y, x, 0] = -1
+                            continue
+                        j = chosen[d - 1, y, x, i]
+                        row, column = r * 2 * side + y, c * 2 * side + x
+                        if row < steps[d - 1].shape[0] and column < steps[d - 1].shape[1]:
+                            for axis in range(2):
+                                step = sums[d - 1, y, x, j, axis] - sums[d, y // 2, x // 2, i, axis]
+                                steps[d - 1][row, column, axis] = step
+                        chosen[d - 1, y, x, 0] = j
+
+
+@compiled
+def _gather(
+    sums: npt.NDArray[np.int32], own: npt.NDArray[np.int32], d: int, row: int, column: int, y: int, x: int
+) -> None:
+    """Candidates of a node: those of the node above, then its own."""
+    above = 1 + _OWN * (LEVELS - 1 - d)
+    if d < LEVELS - 1:
+        sums[d, y, x, :above] = sums[d + 1, y // 2, x // 2, :above]
+    inside = row < own.shape[0] and column < own.shape[1]
+    for k in range(_OWN if d else 1):
+        for axis in range(2):
+            sums[d, y, x, above + k, axis] = own[row, column, k, axis] if inside else 0
+
+
+@compiled
+def _cell_costs(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    sums: npt.NDArray[np.int32],
+    leaf: Floats,
+    row: int,
+    column: int,
+    y: int,
+    x: int,
+    share: float,
+    knee: float,
+    bit_worth: float,
+) -> None:
+    """Cost of a cell's error with each candidate, for it and added up for the nodes above."""
+    if row >= base.shape[0] or column >= base.shape[1]:
+        leaf[0, y, x] = 0
+    else:
+        y0, y1 = row * NODE, min((row + 1) * NODE, luma.shape[0])
+        x0, x1 = column * NODE, min((column + 1) * NODE, luma.shape[1])
+        for i in range(_ALL):
+            known = -1
+            for j in range(i):
+                if sums[0, y, x, i, 0] == sums[0, y, x, j, 0] and sums[0, y, x, i, 1] == sums[0, y, x, j, 1]:
+                    known = j
+                    break
+            if known >= 0:
+                leaf[0, y, x, i] = leaf[0, y, x, known]
+                continue
+            vx = min(max(base[row, column, 0] + sums[0, y, x, i, 0], -LIMIT), LIMIT)
+            vy = min(max(base[row, column, 1] + sums[0, y, x, i, 1], -LIMIT), LIMIT)
+            if errors.size:
+                error = share * _joint_error(luma, there, errors, y0, y1, x0, x1, vx, vy, bit_worth * MODE_BITS / share)
+            else:
+                error = share * squared_error(luma, there, y0, y1, x0, x1, vx, vy, 1e30)
+            leaf[0, y, x, i] = error if error <= knee else knee + _SLOPE * bit_worth * math.log(error / knee)
+    for d in range(1, LEVELS):
+        first = (y >> d) << d == y and (x >> d) << d == x
+        for i in range(1 + _OWN * (LEVELS - d)):
+            leaf[d, y >> d, x >> d, i] = (0 if first else leaf[d, y >> d, x >> d, i]) + leaf[0, y, x, i]
+
+
+@compiled
+def _joint_error(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    y0: int,
+    y1: int,
+    x0: int,
+    x1: int,
+    x: int,
+    y: int,
+    mode: float,
+) -> float:
+    """Squared error of the mean of the first prediction and this one, or of one alone with the price of saying so."""
+    oy, ox = offset(y >> 2, y0, y1, luma.shape[0]), offset(x >> 2, x0, x1, luma.shape[1])
+    plane = there[y & 3, x & 3]
+    one, two, both = np.int64(0), np.int64(0), np.int64(0)
+    for v in range(y0, y1):
+        here, other, error = luma[v, x0:x1], plane[v + oy, x0 + ox : x1 + ox], errors[v, x0:x1]
+        a, b, c = np.int32(0), np.int32(0), np.int32(0)
+        for u in range(x1 - x0):
+            e = np.int32(error[u])
+            d = np.int32(here[u]) - np.int32(other[u])
+            a += e * e
+            b += d * d
+            c += (d + e) * (d + e)
+        one, two, both = one + a, two + b, both + c
+    return min(both / 4, min(one, two) + mode)
+
+
+@compiled
+def _node(
+    sums: npt.NDArray[np.int32],
+    leaf: Floats,
+    best: Floats,
+    chosen: npt.NDArray[np.int32],
+    split: npt.NDArray[np.bool_],
+    d: int,
+    y: int,
+    x: int,
+    i: int,
+    bit_worth: float,
+) -> None:
+    """Cost of a node with candidate `i`: as it is, or split."""
+    parts = bit_worth * _SPLIT_BITS
+    below = _ALL if d == 1 else 1 + _OWN * (LEVELS - d + 1)
+    for v in range(2 * y, 2 * y + 2):
+        for u in range(2 * x, 2 * x + 2):
+            least = 3e38
+            for j in range(below):
+                dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
+                dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
+                cost = best[d - 1, v, u, j] + bit_worth * _bits(dx, dy)
+                if cost < least:
+                    least, chosen[d - 1, v, u, i] = cost, j
+            parts += least
+    split[d, y, x, i] = parts < leaf[d, y, x, i]
+    best[d, y, x, i] = min(parts, leaf[d, y, x, i])
+
+
+@compiled
+def _bits(x: int, y: int) -> float:
+    """About what coding a correction costs."""
+    if x == 0 and y == 0:
+        return _NO_BITS
+    bits = _NEW_BITS
+    for m in (abs(x), abs(y)):
+        if m:
+            bits += 1 + 2 * math.log2(1 + m)
+    return bits
