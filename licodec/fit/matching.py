@@ -27,7 +27,7 @@ def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sw
         reference: `phases` of the picture that its patches are looked for in.
         start: vectors to begin with, on the finest nodes.
         bit_worth: squared error that a bit is worth, which keeps neighbours alike where the picture says little.
-        sweeps: over all nodes, at each scale.
+        sweeps: over all nodes, at full size.
     """
     heres, theres = [luma], [reference]
     whole = reference[0, 0, BORDER:-BORDER, BORDER:-BORDER]
@@ -40,7 +40,8 @@ def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sw
         shape = (-(-heres[scale].shape[0] // NODE), -(-heres[scale].shape[1] // NODE))
         begin = _resized(start, shape) >> scale
         vectors = begin.copy() if found is None else 2 * _resized(found, shape)
-        for i in range(sweeps):
+        # One more where it costs little: sweeps go to and fro, and what is found at one end must reach the other.
+        for i in range(sweeps + (scale > 0)):
             stride = _FAR if found is None and not i else _NEAR
             sweep(heres[scale], theres[scale], begin, vectors, float(bit_worth), i % 2 == 1, stride)
         found = vectors

@@ -10,7 +10,7 @@ class Preset:
     """Effort of a fit; the file format knows nothing of it."""
 
     sweeps: int
-    """Sweeps of the motion search over each scale of a picture."""
+    """Sweeps of the motion search over a picture at full size."""
     group: int
     """Distance between anchors, in frames."""
     steps: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
 import cv2
@@ -15,7 +16,7 @@ from licodec.errors import DamagedFileError
 from licodec.model import motion
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats
-from licodec.model.motion import NODE, UNIT
+from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.quant.steps import LATENT_STEP
@@ -24,6 +25,8 @@ from licodec.render.renderer import Array, Content, Renderer
 _KEEP = 24
 """Contents kept at least: more than a pyramid has open at a time, so that playing renders each picture once."""
 _KEEP_BYTES = 256 << 20
+_AHEAD = 6
+"""Batches parsed before they are asked for: about a group."""
 
 
 class Contents(Generic[Array]):
@@ -80,6 +83,18 @@ class Contents(Generic[Array]):
         return self._renderer.add_residual(prediction, symbols, steps)
 
 
+def _ahead(batches: Iterator[list[Picture]]) -> Iterator[list[Picture]]:
+    """The same batches, the next few parsed in a thread while the caller renders."""
+    pool = ThreadPoolExecutor(1)
+    waiting = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
+    try:
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, batches, None))
+            yield batch
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 class SegmentPlayer(Generic[Array]):
     """One segment of a file: `render(i)` for its frames, `between(i, a)` for the time after them."""
 
@@ -89,7 +104,7 @@ class SegmentPlayer(Generic[Array]):
         self._renderer: Renderer[Array] = renderer
         self._reader = SegmentReader(payload, renderer.geometry, config, frames, where)
         self._symbols = self._reader.symbols
-        self._batches: Iterator[list[Picture]] = self._reader.batches()
+        self._batches: Iterator[list[Picture]] = _ahead(self._reader.batches())
         self._pictures: dict[int, Picture] = {}
         self._contents: Contents[Array] = Contents(renderer, self._symbols)
         self._network = renderer.load(config, self._symbols)
@@ -143,12 +158,17 @@ class SegmentPlayer(Generic[Array]):
         """Vectors from `frame` to the next one (quarter samples). One of two neighbours always refers to the other."""
         for field in self._contents.motion[frame]:
             if field.target == frame + 1:
-                return field.vectors.astype(np.float32)
+                return _smooth(field.vectors)
         for field in self._contents.motion[frame + 1]:
             if field.target == frame:
-                back = field.vectors.astype(np.float32)
-                return -_at_time(back, 1.0)
+                return -_at_time(_smooth(field.vectors), 1.0)
         raise AssertionError("neighbours without motion between them")
+
+
+def _smooth(vectors: Vectors) -> Floats:
+    """Medians of 5 x 5 nodes: single cells may say what predicts them best, and not how things move."""
+    components = [cv2.medianBlur(np.ascontiguousarray(vectors[..., k], np.float32), 5) for k in range(2)]
+    return np.stack(components, axis=-1)
 
 
 def _at_time(vectors: Floats, share: float) -> Floats:

@@ -94,7 +94,7 @@ def test_size_and_psnr_fall_as_crf_rises(by_crf: list[Encoded]) -> None:
     assert all(b < a - 2 for a, b in pairwise(qualities))
 
 
-@pytest.mark.parametrize(("crf", "low", "high"), [(0, 50, 100), (51, 10, 40), (None, 30, 60)])
+@pytest.mark.parametrize(("crf", "low", "high"), [(0, 50, 101), (51, 10, 40), (None, 30, 60)])
 def test_both_ends_of_the_crf_range_and_the_default(crf: float | None, low: float, high: float, tmp_path: Path) -> None:
     made = encoded(pan(VideoInfo(32, 24, "gray"), range(2)), tmp_path, crf=crf)
     assert made.report.crf == (28 if crf is None else crf)
