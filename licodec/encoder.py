@@ -197,7 +197,8 @@ class _Job:
             checkpoint.start(crf)
         finished: list[FinishedSegment] = []
         done = 0
-        for index, frames in enumerate(segments(self._source.frames(), self._source.info, self._settings.keyint)):
+        for frames in segments(self._source.frames(), self._source.info, self._settings.keyint):
+            index = len(finished)
             pts = [f.pts for f in frames]
             segment = checkpoint.load_segment(index, pts) if checkpoint else None
             if segment is None:
@@ -206,6 +207,8 @@ class _Job:
                     checkpoint.save_segment(index, segment)
             finished.append(segment)
             done += len(frames)
+            # Not kept while the next ones are read (as `enumerate` would).
+            del frames
         if not finished:
             raise UsageError(f"{self._source.path}: has no frames")
         return finished
