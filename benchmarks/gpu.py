@@ -148,7 +148,7 @@ def _training(steps: int) -> Table:
     info = VideoInfo(640, 272)
     geometry = Geometry.of(info)
     random = np.random.default_rng(0)
-    crops = CropSet(geometry, 4, 0)
+    crops = CropSet(geometry, 4, 0, steps)
     for frame in range(4):
         planes = tuple(random.random(shape, np.float32) * 255 for shape in geometry.shapes)
         crops.add(frame, planes, planes, planes[0] - 128, planes[0] - 128)

@@ -24,7 +24,6 @@ from licodec.entropy.coder import BitEncoder
 from licodec.entropy.segment import PictureCoder
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import SegmentFit, split_groups
-from licodec.fit.synthesis import CropSet
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes, to_working
 from licodec.model.pyramid import pyramid
@@ -95,7 +94,7 @@ def learn(paths: list[Path], out: Path) -> None:
         geometry = Geometry.of(info)
         groups = split_groups(len(frames), preset.group)
         fit = SegmentFit(geometry, config, frames.__getitem__, groups, Quality(crf), preset)
-        fit.code(CropSet(geometry, len(frames), 0))
+        fit.code(None)
         coder, pictures = BitEncoder(), PictureCoder(geometry, config, priors=state)
         for batch in pyramid(groups, geometry.batch):
             pictures.code(coder, batch, fit.symbols.pictures)

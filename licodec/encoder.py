@@ -28,7 +28,7 @@ from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import from_working, to_working
 from licodec.profiles import open_player
-from licodec.runtime import pick_device, use_threads
+from licodec.runtime import pick_device, release_memory, use_threads
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import same_file
 from licodec.video.source import VideoSource, open_source
@@ -261,7 +261,9 @@ class _Job:
             partial=checkpoint.load_partial(index) if checkpoint else None,
             save_partial=(lambda data: checkpoint.save_partial(index, data)) if checkpoint else None,
         )
+        release_memory()
         error = self._measure(payload, frames, index, report)
+        release_memory()
         return FinishedSegment(payload, tuple(f.pts for f in frames), tuple(f.duration for f in frames), error)
 
     def _measure(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import sys
 
 from licodec.errors import UnsupportedError, UsageError
 
@@ -20,6 +22,12 @@ def use_threads(threads: int | None) -> None:
     count = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
+
+
+def release_memory() -> None:
+    """Give what was freed back to the system (glibc keeps it, in pieces that the next stage cannot all use)."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def pick_device(device: str) -> str:

@@ -61,6 +61,7 @@ class SegmentFit:
         self._quality, self._preset, self._seed = quality, preset, seed
         self._rates: Rates = default_rates()
         self._renderer = NumpyRenderer(geometry)
+        self._search = MotionSearch(geometry, preset)
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
 
     def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
@@ -76,8 +77,8 @@ class SegmentFit:
         ]
         return np.array(rows, np.uint8)
 
-    def code(self, crops: CropSet, done: Callable[[Picture], None] | None = None) -> None:
-        """Find the motion and the residual of every picture in coding order, in closed loop.
+    def code(self, crops: CropSet | None, done: Callable[[Picture], None] | None = None) -> None:
+        """Find the motion and the residual of every picture in coding order, in closed loop, and take their crops.
 
         Pictures that have symbols already (of a resumed fit) are only rendered.
         """
@@ -93,8 +94,10 @@ class SegmentFit:
                     references = [{r: contents(pictures[r], pictures).planes for r in p.refs} for p in some]
                     made = pool.map(lambda p, r: self._code_picture(p, contents, r), some, references)
                     for picture, (source, content) in zip(some, made, strict=True):
-                        contents.put(picture, content)
-                        crops.add(picture.frame, source, content.planes, content.apart, content.residual)
+                        # References are planes; what else there is to a content is of use to the network alone.
+                        contents.put(picture, replace(content, apart=None, residual=content.planes[0][:0]))
+                        if crops is not None:
+                            crops.add(picture.frame, source, content.planes, content.apart, content.residual)
                         if done:
                             done(picture)
 
@@ -118,9 +121,8 @@ class SegmentFit:
         self, picture: Picture, source: Planes, known: Known, references: dict[int, Planes]
     ) -> PictureSymbols:
         symbols = PictureSymbols.blank(self._geometry, self._config, picture)
-        symbols.corrections, symbols.blend = MotionSearch(self._geometry, self._preset).search(
-            picture, source[0], known, references, self._quality.bit_worth(picture.level)
-        )
+        worth = self._quality.bit_worth(picture.level)
+        symbols.corrections, symbols.blend = self._search.search(picture, source[0], known, references, worth)
         return symbols
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
@@ -204,7 +206,7 @@ def fit_segment(
     fit = SegmentFit(geometry, config, source, split_groups(frames, preset.group), quality, preset, seed=seed)
     if partial is not None:
         fit.resume(partial)
-    crops = CropSet(geometry, frames, seed)
+    crops = CropSet(geometry, frames, seed, preset.steps) if preset.steps else None
     ends = list(itertools.accumulate(fit.symbols.groups, initial=0))
     done, saved = 0, time.monotonic()
 
@@ -218,7 +220,7 @@ def fit_segment(
             saved = time.monotonic()
 
     fit.code(crops, picture_done)
-    if not preset.steps:
+    if crops is None:
         return fit.to_bytes()
     if save_partial and time.monotonic() - saved > _SAVE_EVERY:
         save_partial(fit.to_bytes())

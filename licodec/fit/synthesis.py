@@ -27,22 +27,28 @@ _RELATIVE_STEP = 0.25
 
 
 class CropSet:
-    """Random crops of network inputs and wanted corrections, the same number from every picture."""
+    """Random crops of network inputs and wanted corrections, the same number from every picture.
 
-    def __init__(self, geometry: Geometry, frames: int, seed: int) -> None:
+    As many as cover the pictures, as the memory for them allows, or as `steps` of training will see.
+    """
+
+    def __init__(self, geometry: Geometry, frames: int, seed: int, steps: int) -> None:
         self._geometry = geometry
         rows, columns = geometry.shapes[0]
         self._half = (-(-rows // 2), -(-columns // 2))
         self._crop = (min(CROP, self._half[0]), min(CROP, self._half[1]))
-        channels = synthesis.input_channels(geometry) + synthesis.content_channels(geometry)
+        inputs, wanted = synthesis.input_channels(geometry), synthesis.content_channels(geometry)
         whole = -(-self._half[0] // CROP) * -(-self._half[1] // CROP)
-        size = 2 * channels * self._crop[0] * self._crop[1]
-        self._each = max(1, min(whole, _BUDGET // (size * frames)))
+        size = 2 * (inputs + wanted) * self._crop[0] * self._crop[1]
+        self._each = max(1, min(whole, _BUDGET // (size * frames), -(-steps * _BATCH // frames)))
         self._random = np.random.default_rng(seed)
         self._phases = synthesis.phases(self._half)
-        self.inputs: list[npt.NDArray[np.float16]] = []
-        self.wanted: list[npt.NDArray[np.float16]] = []
-        self.frames: list[int] = []
+        count = self._each * frames
+        self.inputs = np.empty((count, inputs, *self._crop), np.float16)
+        self.wanted = np.empty((count, wanted, *self._crop), np.float16)
+        self.frames = np.empty(count, np.int64)
+        """Which frame each crop is of."""
+        self._count = 0
 
     def add(self, frame: int, source: Planes, content: Planes, apart: Floats | None, rest: Floats) -> None:
         """Take crops of one picture: `content` is what the network gets, `source` what it should make of it."""
@@ -52,9 +58,10 @@ class CropSet:
             y = int(self._random.integers(0, self._half[0] - self._crop[0] + 1))
             x = int(self._random.integers(0, self._half[1] - self._crop[1] + 1))
             window = (slice(None), slice(y, y + self._crop[0]), slice(x, x + self._crop[1]))
-            self.inputs.append(inputs[window].astype(np.float16))
-            self.wanted.append(wanted[window].astype(np.float16))
-            self.frames.append(frame)
+            self.inputs[self._count] = inputs[window]
+            self.wanted[self._count] = wanted[window]
+            self.frames[self._count] = frame
+            self._count += 1
 
     @property
     def coverage(self) -> float:
@@ -156,9 +163,7 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     model = _Model(geometry, config, frames, generator)
-    inputs = torch.from_numpy(np.stack(crops.inputs))
-    wanted = torch.from_numpy(np.stack(crops.wanted))
-    owners = torch.tensor(crops.frames)
+    inputs, wanted, owners = (torch.from_numpy(a) for a in (crops.inputs, crops.wanted, crops.frames))
     sx, sy = geometry.subsampling
     chroma = synthesis.content_channels(geometry) - 4
     importance = torch.tensor([1.0] * 4 + [float(sx * sy)] * chroma)[None, :, None, None]

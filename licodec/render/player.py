@@ -22,9 +22,8 @@ from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.quant.steps import LATENT_STEP
 from licodec.render.renderer import Array, Content, Renderer
 
-_KEEP = 24
-"""Contents kept at least: more than a pyramid has open at a time, so that playing renders each picture once."""
 _KEEP_BYTES = 256 << 20
+"""Contents kept, or as many as a group has pictures if that is more: coding and playing render each picture once."""
 _AHEAD = 6
 """Batches parsed before they are asked for: about a group."""
 
@@ -36,7 +35,7 @@ class Contents(Generic[Array]):
         self._renderer: Renderer[Array] = renderer
         self._symbols = symbols
         size = 4 * sum(rows * columns for rows, columns in renderer.geometry.shapes)
-        self._capacity = max(_KEEP, _KEEP_BYTES // (3 * size))
+        self._capacity = max(max(symbols.groups, default=0) + 4, _KEEP_BYTES // (3 * size))
         self._kept: OrderedDict[int, Content[Array]] = OrderedDict()
         self.motion: motion.Known = {}
 

@@ -62,7 +62,7 @@ def clip() -> Clip:
     working = [to_working(planes, INFO) for planes in source]
     preset = PRESETS["ultrafast"]
     fit = SegmentFit(GEOMETRY, CONFIG, working.__getitem__, (FRAMES - 1,), Quality(36), preset)
-    crops = CropSet(GEOMETRY, FRAMES, 0)
+    crops = CropSet(GEOMETRY, FRAMES, 0, STEPS)
     fit.code(crops)
     without = fit.to_bytes()
     trained = train(crops, GEOMETRY, CONFIG, FRAMES, STEPS, seed=0)
@@ -197,7 +197,7 @@ def test_the_network_stays_in_the_file_where_it_is_worth_its_bits(worth: float, 
     working = [to_working(planes, INFO) for planes in clip.source[:2]]
     preset = replace(PRESETS["ultrafast"], steps=40)
     fit = SegmentFit(GEOMETRY, CONFIG, working.__getitem__, (1,), Quality(36, worth=worth), preset)
-    crops = CropSet(GEOMETRY, 2, 0)
+    crops = CropSet(GEOMETRY, 2, 0, preset.steps)
     fit.code(crops)
     without = fit.to_bytes()
     payload = fit.train(crops, device="cpu", seconds=None, progress=None)

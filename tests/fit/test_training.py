@@ -67,8 +67,8 @@ def pictures(info: VideoInfo) -> list[Planes]:
     return [with_neutral_chroma(luma, info) for luma in lumas]
 
 
-def crops_of(geometry: Geometry, sources: list[Planes], contents: list[Planes]) -> CropSet:
-    crops = CropSet(geometry, len(sources), seed=0)
+def crops_of(geometry: Geometry, sources: list[Planes], contents: list[Planes], steps: int) -> CropSet:
+    crops = CropSet(geometry, len(sources), seed=0, steps=steps)
     for t, (source, content) in enumerate(zip(sources, contents, strict=True)):
         crops.add(t, source, content, None, np.zeros_like(source[0]))
     return crops
@@ -76,7 +76,7 @@ def crops_of(geometry: Geometry, sources: list[Planes], contents: list[Planes]) 
 
 def lesson(sources: list[Planes], contents: list[Planes], info: VideoInfo, steps: int) -> Lesson:
     geometry = Geometry.of(info)
-    crops = crops_of(geometry, sources, contents)
+    crops = crops_of(geometry, sources, contents, steps)
     return Lesson(geometry, sources, contents, train(crops, geometry, CONFIG, len(sources), steps, seed=0))
 
 
@@ -147,7 +147,7 @@ def test_kernels_take_about_four_bits_a_weight(sharpening: Lesson) -> None:
 def small_crops() -> tuple[CropSet, Geometry]:
     info = VideoInfo(32, 32, "gray")
     sources = pictures(info)
-    return crops_of(Geometry.of(info), sources, [blurred(s) for s in sources]), Geometry.of(info)
+    return crops_of(Geometry.of(info), sources, [blurred(s) for s in sources], 12), Geometry.of(info)
 
 
 def test_the_same_seed_gives_the_same_numbers(small_crops: tuple[CropSet, Geometry]) -> None:
@@ -182,7 +182,7 @@ def test_crops_take_the_same_number_from_every_picture_and_lie_inside() -> None:
     info = VideoInfo(2 * CROP + 40, 70, "gray")
     geometry = Geometry.of(info)
     x = np.arange(info.width, dtype=np.float32)
-    crops = CropSet(geometry, 3, seed=1)
+    crops = CropSet(geometry, 3, seed=1, steps=100)
     for t in range(3):
         ramp = np.broadcast_to(x, geometry.shapes[0]).copy()
         crops.add(t, (ramp,), (np.zeros_like(ramp),), None, np.zeros_like(ramp))
@@ -194,3 +194,8 @@ def test_crops_take_the_same_number_from_every_picture_and_lie_inside() -> None:
         np.testing.assert_array_equal(wanted[2], wanted[0])
         np.testing.assert_array_equal(np.diff(wanted[0], axis=1), 2)
     assert crops.coverage == pytest.approx((CROP + 20) / (2 * CROP))
+
+
+def test_no_more_crops_are_kept_than_training_will_see() -> None:
+    geometry = Geometry.of(VideoInfo(4 * 2 * CROP, 4 * 2 * CROP, "gray"))
+    assert [len(CropSet(geometry, 4, 0, steps).inputs) for steps in (1, 2, 3, 1000)] == [8, 16, 24, 64]
