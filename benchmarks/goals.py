@@ -18,6 +18,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -94,7 +95,7 @@ def roundtrip(folder: Path) -> dict[str, Any]:
             "frames": len(pairs),
             "largest_time_error_ms": float(drift * 1000),
             "other_streams": None if streams is None else _packets(source) == _packets(back),
-            "psnr_y_ffmpeg": _ffmpeg_psnr(source, back),
+            "psnr_y_ffmpeg": fmean(float(f["lavfi.psnr.psnr.y"]) for f in ffmpeg_psnr(source, back)),
             "compare": compared,
         }
     return out
@@ -148,10 +149,10 @@ def _demux(path: Path, index: int) -> list[Any]:
         return [p for p in container.demux(container.streams[index]) if p.size]
 
 
-def _ffmpeg_psnr(first: Path, second: Path) -> float:
-    """Mean over frames of the luma PSNR, from FFmpeg's psnr filter."""
+def ffmpeg_psnr(reference: str | Path, decoded: str | Path) -> list[dict[str, str]]:
+    """What FFmpeg's own `psnr` filter says of each frame, whatever the two files' clocks."""
     graph = av.filter.Graph()
-    with av.open(str(first)) as a, av.open(str(second)) as b:
+    with av.open(str(decoded)) as a, av.open(str(reference)) as b:
         buffers = [graph.add_buffer(template=c.streams.video[0], time_base=Fraction(1, 25)) for c in (a, b)]
         psnr, sink = graph.add("psnr"), graph.add("buffersink")
         for i, buffer in enumerate(buffers):
@@ -163,8 +164,8 @@ def _ffmpeg_psnr(first: Path, second: Path) -> float:
             for buffer, frame in zip(buffers, frames, strict=True):
                 frame.pts, frame.time_base = n, Fraction(1, 25)
                 buffer.push(frame)
-            values.append(float(sink.pull().metadata["lavfi.psnr.psnr.y"]))
-    return sum(values) / len(values)
+            values.append(dict(sink.pull().metadata))
+    return values
 
 
 def main() -> None:

@@ -13,6 +13,16 @@ from licodec.jit import compiled
 
 Ints = npt.NDArray[np.int64]
 
+SHARES = 4096
+"""Probabilities that a context can have."""
+_WEIGHT_BITS = 16
+"""Binary places of the mixing weights."""
+_WEIGHT_LIMIT = 4 << _WEIGHT_BITS
+_RATE_BITS = 17
+"""The step of the weights is the gradient shifted right by this."""
+_MOST_STEPS = 512
+"""Decisions of a block that count for a set's step: the mean gradient times so many, at most."""
+
 
 @compiled
 def predict(rows: Ints, sets: Ints, stretched: Ints, weights: Ints, squash: Ints) -> Ints:
@@ -24,7 +34,7 @@ def predict(rows: Ints, sets: Ints, stretched: Ints, weights: Ints, squash: Ints
         mixed = 0
         for t in range(tables):
             mixed += stretched[rows[t, i]] * weights[t, sets[i]]
-        out[i] = squash[min(max(mixed >> 16, -middle), middle) + middle]
+        out[i] = squash[min(max(mixed >> _WEIGHT_BITS, -middle), middle) + middle]
     return out
 
 
@@ -52,10 +62,9 @@ def learn(
             gradient[t, sets[i]] += error * stretched[rows[t, i]]
     for s in range(len(used)):
         if used[s]:
-            # The mean gradient, times a number of steps that stops growing with the block.
             for t in range(tables):
-                step = gradient[t, s] // used[s] * min(used[s], 512) >> 17
-                weights[t, s] = min(max(weights[t, s] + step, 0), 4 << 16)
+                step = gradient[t, s] // used[s] * min(used[s], _MOST_STEPS) >> _RATE_BITS
+                weights[t, s] = min(max(weights[t, s] + step, 0), _WEIGHT_LIMIT)
     for t in range(tables):
         for i in range(count):
             seen[rows[t, i]] += 1
@@ -66,5 +75,20 @@ def learn(
             while seen[context] > limit:
                 seen[context] >>= 1
                 ones[context] >>= 1
-            share = ((2 * ones[context] + 1) << 12) // (2 * seen[context] + 2)
-            stretched[context] = stretch[min(share, 4095)]
+            stretched[context] = _logit(ones[context], seen[context], stretch)
+
+
+@compiled
+def stretch_all(ones: Ints, seen: Ints, stretch: Ints) -> Ints:
+    """`stretched` of every context, from its counts."""
+    out = np.empty(len(ones), np.int64)
+    for context in range(len(ones)):
+        out[context] = _logit(ones[context], seen[context], stretch)
+    return out
+
+
+@compiled
+def _logit(ones: int, seen: int, stretch: Ints) -> int:
+    """Logit of (ones + 1/2) / (seen + 1), which is 0 for a context never seen."""
+    share = (2 * ones + 1) * SHARES // (2 * seen + 2)
+    return int(stretch[min(share, SHARES - 1)])

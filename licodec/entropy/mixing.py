@@ -4,7 +4,7 @@ Each decision has a few contexts, one per table. A table keeps, for each of its 
 a 0 and a 1 were seen. The tables' predictions are mixed in the logistic domain with integer weights
 (as in Mahoney's PAQ mixers), and tables and weights learn after every block of decisions. All of it is
 integer arithmetic on arrays, so the same bits come out on every machine; because a block's contexts are
-known before the block, it runs at numpy's speed and not at Python's.
+known before the block, its loops are machine code (`kernels`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from licodec.entropy import kernels
 from licodec.entropy.coder import HALF, PROB_ONE, BitCoder, Bits, Ints
 
-STRETCH_BITS = 8
 _STRETCH_MAX = 2047
 _COUNT_LIMIT = 1023
 _FIRST_BLOCK = 256
@@ -37,7 +36,9 @@ def _squash_table() -> Ints:
 
 _SQUASH = _squash_table()
 # stretch(p) for p = 0..4095 (12-bit probability): the x whose squash is nearest from below.
-_STRETCH = np.clip(np.searchsorted(_SQUASH, (np.arange(4096) * 16 + 8)) - _STRETCH_MAX, -_STRETCH_MAX, _STRETCH_MAX)
+_STRETCH = np.clip(
+    np.searchsorted(_SQUASH, (np.arange(kernels.SHARES) * 16 + 8)) - _STRETCH_MAX, -_STRETCH_MAX, _STRETCH_MAX
+)
 
 
 class BinaryModel:
@@ -98,14 +99,8 @@ class BinaryModel:
         if seen.shape != self._seen.shape or ones.shape != seen.shape or weights.shape != self._weights.shape:
             raise ValueError("a prior does not fit its model")
         self._seen, self._ones, self._weights = seen.copy(), ones.copy(), weights.copy()
-        self._stretched = _stretch(self._ones, self._seen)
+        self._stretched = kernels.stretch_all(self._ones, self._seen, _STRETCH)
         self._experience = int(seen[: self._offsets[1] if len(self._offsets) > 1 else None].sum())
-
-
-def _stretch(ones: Ints, seen: Ints) -> Ints:
-    """Logit of (ones + 1/2) / (seen + 1), which is 0 for a context never seen."""
-    found: Ints = _STRETCH[np.minimum(((2 * ones + 1) << 12) // (2 * seen + 2), 4095)]
-    return found
 
 
 def code_raw(coder: BitCoder, count: int, values: Bits | None) -> Bits:

@@ -29,7 +29,7 @@ def search_field(
         base: what the field is without corrections.
         bit_worth: squared error that a bit is worth.
         share: part of the prediction's error that shows in the end.
-        sweeps: of the matching at each of its scales.
+        sweeps: of the matching over the picture at full size.
         first: the prediction from the other reference, if that is known: then each cell takes the better of the two,
             or their mean.
     """

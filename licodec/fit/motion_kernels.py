@@ -19,6 +19,8 @@ Phases = npt.NDArray[np.uint8]
 
 BORDER = 32
 """Samples that the reference is continued by beyond its edges."""
+_WALKS = 4
+"""Steps of one length in a row."""
 _MARGIN = 4
 """Samples by which a patch is larger than the cell of its node, on each side."""
 _KNEE = 8.0
@@ -51,56 +53,61 @@ def sweep(
 ) -> None:
     """Improve every node's vector in turn; `stride`: samples of the largest step."""
     rows, columns = vectors.shape[:2]
+    one = 1 if backwards else -1
+    tried = np.empty((5, 2), np.int64)
     for i in range(rows * columns):
         k = rows * columns - 1 - i if backwards else i
         r, c = k // columns, k % columns
-        one = 1 if backwards else -1
-        # What the neighbours that were just improved say is what a vector is expected to be.
-        sx, sy, n = 0, 0, 0
+        tried[0, 0], tried[0, 1] = start[r, c, 0], start[r, c, 1]
+        count = 1
         for dr, dc in ((0, one), (one, 0), (one, -one)):
             if 0 <= r + dr < rows and 0 <= c + dc < columns:
-                sx += vectors[r + dr, c + dc, 0]
-                sy += vectors[r + dr, c + dc, 1]
-                n += 1
-        if n:
-            ex, ey = sx // n, sy // n
-        else:
-            ex, ey = start[r, c, 0], start[r, c, 1]
-        bx, by = vectors[r, c, 0], vectors[r, c, 1]
-        best = _patch(luma, there, r, c, bx, by, 3e38) + bit_worth * _smoothness(bx - ex, by - ey)
-        for t in range(5):
-            if t == 0:
-                x, y = start[r, c, 0], start[r, c, 1]
-            elif t == 4:
-                x, y = ex, ey
-            else:
-                dr = 0 if t == 1 else one
-                dc = one if t == 1 else (0 if t == 2 else -one)
-                if not (0 <= r + dr < rows and 0 <= c + dc < columns):
-                    continue
-                x, y = vectors[r + dr, c + dc, 0], vectors[r + dr, c + dc, 1]
-            if x == bx and y == by:
-                continue
-            price = bit_worth * _smoothness(x - ex, y - ey)
-            found = _patch(luma, there, r, c, x, y, best - price) + price
-            if found < best:
-                best, bx, by = found, x, y
+                tried[count, 0], tried[count, 1] = vectors[r + dr, c + dc, 0], vectors[r + dr, c + dc, 1]
+                count += 1
+        # What the neighbours that were just improved say is what a vector is expected to be.
+        first = min(1, count - 1)
+        ex = int(tried[first:count, 0].sum()) // (count - first)
+        ey = int(tried[first:count, 1].sum()) // (count - first)
+        tried[count, 0], tried[count, 1] = ex, ey
+        bx, by = int(vectors[r, c, 0]), int(vectors[r, c, 1])
+        best = _cost(luma, there, r, c, bx, by, ex, ey, bit_worth, 3e38)
+        for t in range(count + 1):
+            x, y = int(tried[t, 0]), int(tried[t, 1])
+            if x != bx or y != by:
+                found = _cost(luma, there, r, c, x, y, ex, ey, bit_worth, best)
+                if found < best:
+                    best, bx, by = found, x, y
         step = stride * UNIT
         while step:
-            moved = True
-            walks = 0
-            while moved and walks < 4:
-                moved = False
-                walks += 1
+            for _ in range(_WALKS):
                 cx, cy = bx, by
                 for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
                     x, y = cx + dx * step, cy + dy * step
-                    price = bit_worth * _smoothness(x - ex, y - ey)
-                    found = _patch(luma, there, r, c, x, y, best - price) + price
+                    found = _cost(luma, there, r, c, x, y, ex, ey, bit_worth, best)
                     if found < best:
-                        best, bx, by, moved = found, x, y, True
+                        best, bx, by = found, x, y
+                if bx == cx and by == cy:
+                    break
             step //= 2
         vectors[r, c, 0], vectors[r, c, 1] = bx, by
+
+
+@compiled
+def _cost(
+    luma: Samples,
+    there: Phases,
+    r: int,
+    c: int,
+    x: int,
+    y: int,
+    expected_x: int,
+    expected_y: int,
+    bit_worth: float,
+    limit: float,
+) -> float:
+    """Error of a node's patch with a vector, and about what the vector costs; more than `limit` need not be exact."""
+    price = bit_worth * _smoothness(x - expected_x, y - expected_y)
+    return _patch(luma, there, r, c, x, y, limit - price) + price
 
 
 @compiled
@@ -192,8 +199,7 @@ def best_trees(
     share: float,
 ) -> None:
     """Set the corrections `steps` of every tree, finest level first."""
-    knee = _KNEE * bit_worth
-    # sums[d]: of the candidates at the nodes of depth d under this root, of which 1 + 2 (LEVELS - d) count; best[d]:
+    # sums[d]: of the candidates at the nodes of depth d under this root, of which 1 + _OWN (LEVELS - d) count; best[d]:
     # least cost with them; chosen[d]: the candidate of a node given that of the node above; split[d].
     size = 1 << (LEVELS - 1)
     sums = np.zeros((LEVELS, size, size, _ALL, 2), np.int32)
@@ -211,7 +217,7 @@ def best_trees(
             for y in range(size):
                 for x in range(size):
                     _cell_costs(
-                        luma, there, errors, base, sums, leaf, r * size + y, c * size + x, y, x, share, knee, bit_worth
+                        luma, there, errors, base, sums, leaf, r * size + y, c * size + x, y, x, share, bit_worth
                     )
             best[0] = leaf[0]
             for d in range(1, LEVELS):
@@ -274,10 +280,10 @@ def _cell_costs(
     y: int,
     x: int,
     share: float,
-    knee: float,
     bit_worth: float,
 ) -> None:
     """Cost of a cell's error with each candidate, for it and added up for the nodes above."""
+    knee = _KNEE * bit_worth
     if row >= base.shape[0] or column >= base.shape[1]:
         leaf[0, y, x] = 0
     else:

@@ -43,7 +43,7 @@ def default_rates() -> Rates:
 
 
 def quantise(
-    residual: Floats, step: float, lam: float, rates: Rates, smallest: int = 0
+    residual: Floats, step: float, lam: float, rates: Rates
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
     """Choose sizes [rows / 8, columns / 8] and levels [planes, rows, columns] for a padded residual.
 
@@ -79,7 +79,6 @@ def _best_levels(blocks: Floats, s: int, step: float, lam: float, rates: Rates) 
     *grid, _, _ = blocks.shape
     x = forward(blocks).reshape(-1, size * size) * np.float32(1 / step)
     cost, levels = np.empty(len(x), np.float32), np.zeros(x.shape, np.int16)
-    extent = np.arange(1, 2 * size)
     _cheapest(
         x,
         lam / (step * step),
@@ -87,7 +86,7 @@ def _best_levels(blocks: Floats, s: int, step: float, lam: float, rates: Rates) 
         rates.zero[s],
         rates.one[s],
         rates.more,
-        rates.extent[s][np.append(0, extent)],
+        rates.extent[s, : 2 * size],
         cost,
         levels,
     )

@@ -1,4 +1,4 @@
-"""Motion of one picture: flow, Gauss-Newton, corrections worth their bits, and which reference to trust."""
+"""Motion of one picture: the fields to its references, one after the other, and which of them to trust where."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ class MotionSearch:
         corrections: list[Steps] = []
         predictions: list[Floats] = []
         targets = list(dict.fromkeys(picture.refs))
+        two = len(targets) > 1
         for frame in targets:
             base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
             # Of the first of two nothing is known yet but that it will be averaged with another.
-            share = _SHARE_OF_ERROR[len(targets) > 1 and not own]
+            share = _SHARE_OF_ERROR[two and not own]
             first = predictions[0] if predictions else None
             reference = references[frame][0]
             steps = search_field(luma, reference, base, bit_worth, share, self._preset.sweeps, first)
             field = Field(frame, motion.clip(base + motion.compose(steps)))
             corrections.append(steps)
             own.append(field)
-            predictions.append(warp(reference, positions(field.vectors, luma.shape, (1, 1))))
-        return corrections, _blend(luma, predictions, bit_worth) if len(predictions) == 2 else None
+            if two:
+                predictions.append(warp(reference, positions(field.vectors, luma.shape, (1, 1))))
+        return corrections, _blend(luma, predictions, bit_worth) if two else None
 
 
 def _blend(luma: Floats, predictions: list[Floats], bit_worth: float) -> npt.NDArray[np.uint8]:

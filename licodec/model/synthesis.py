@@ -22,8 +22,8 @@ from licodec.model.geometry import Geometry, Planes
 from licodec.quant.steps import weight_step_of
 
 LAYERS = 3
-_INPUT_SCALE = 1 / 64
-_OUTPUT_SCALE = 16.0
+INPUT_SCALE = 1 / 64
+OUTPUT_SCALE = 16.0
 
 
 def content_channels(geometry: Geometry) -> int:
@@ -84,7 +84,7 @@ def apply(parameters: Sequence[torch.Tensor], factors: Sequence[torch.Tensor], x
         x = x.reshape(frames, outputs, *x.shape[2:]) + bias[None, :, None, None].to(x.dtype)
         if i + 1 < len(factors):
             x = F.relu(x)
-    return x * _OUTPUT_SCALE
+    return x * OUTPUT_SCALE
 
 
 def pack(planes: Planes, geometry: Geometry) -> npt.NDArray[np.float32]:
@@ -142,7 +142,7 @@ def network_input(
     zero = np.zeros((4, *half), np.float32)
     apart = zero if disagreement is None else np.stack(_fold(np.abs(disagreement), half, 2, 2))
     rest = np.stack(_fold(residual, half, 2, 2))
-    return np.concatenate([(packed - 128) * _INPUT_SCALE, apart * _INPUT_SCALE, rest * _INPUT_SCALE])
+    return np.concatenate([(packed - 128) * INPUT_SCALE, apart * INPUT_SCALE, rest * INPUT_SCALE])
 
 
 def dequantise(weights: Sequence[npt.NDArray[np.int32]], steps: Sequence[int]) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from licodec.video.colour import _SITES, _code_values, _rgb_to_ycc
+from licodec.video.colour import CHROMA_SITES, code_values, rgb_to_ycc
 from licodec.video.info import VideoInfo
 
 
@@ -34,12 +34,12 @@ def to_rgb(planes: Sequence[Tensor], info: VideoInfo) -> Tensor:
         return torch.stack(list(planes))
     peak = (1 << info.bit_depth) - 1
     real = torch.float32 if info.bit_depth <= 10 else torch.float64
-    scale, offset = _code_values(info)
+    scale, offset = code_values(info)
     if info.chroma == "gray":
         luma = (planes[0].to(real) - float(offset[0])) * float(peak / scale[0])
         return _to_codes(luma, info).expand(3, -1, -1).contiguous()
     y, u, v = planes[0].to(real), *(_upsample(plane.to(real), info) for plane in planes[1:])
-    matrix = np.linalg.inv(_rgb_to_ycc(info)) / scale * peak
+    matrix = np.linalg.inv(rgb_to_ycc(info)) / scale * peak
     weights = np.column_stack([matrix, -matrix @ offset]).tolist()
     # Written out: a matrix product would be rounded to TF32 where a user allows it.
     return torch.stack([_to_codes(a * y + b * u + c * v + d, info) for a, b, c, d in weights])
@@ -53,7 +53,7 @@ def _to_codes(values: Tensor, info: VideoInfo) -> Tensor:
 def _upsample(plane: Tensor, info: VideoInfo) -> Tensor:
     """Chroma at every luma position, linearly; outside its samples, the nearest one."""
     sx, sy = info.subsampling
-    x, y = _SITES.get(info.chroma_location, _SITES[0])
+    x, y = CHROMA_SITES.get(info.chroma_location, CHROMA_SITES[0])
     across = _linear(plane.T, info.width, sx, x if sx > 1 else 0).T
     return _linear(across, info.height, sy, y if sy > 1 else 0)
 

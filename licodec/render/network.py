@@ -16,7 +16,7 @@ from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.symbols import SegmentSymbols
-from licodec.model.synthesis import _INPUT_SCALE, _OUTPUT_SCALE
+from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE
 
 
 @contextmanager
@@ -66,7 +66,7 @@ class Network:
                 kernel, bias = self._weights[6 * i], self._weights[6 * i + 1]
                 x = F.conv2d(x, (kernel * factor[0, ..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)
                 x = F.relu_(x) if i + 1 < len(factors) else x
-        return self._unfold(x[0].float() * _OUTPUT_SCALE)
+        return self._unfold(x[0].float() * OUTPUT_SCALE)
 
     def _input(
         self, planes: Sequence[torch.Tensor], apart: torch.Tensor | None, residual: torch.Tensor
@@ -75,7 +75,7 @@ class Network:
         content = torch.cat([self._fold(plane, self._geometry.step(i)) for i, plane in enumerate(planes)])
         rest = self._fold(residual, (1, 1))
         disagreement = torch.zeros_like(rest) if apart is None else self._fold(apart, (1, 1)).abs()
-        x = torch.cat([content - 128, disagreement, rest]) * _INPUT_SCALE
+        x = torch.cat([content - 128, disagreement, rest]) * INPUT_SCALE
         x = torch.cat([x, self._phases])[None]
         return x.contiguous(memory_format=torch.channels_last).to(self._dtype)
 

@@ -1,4 +1,4 @@
-"""Reading a reference along a motion field: bicubic (Keys, a = -3/4), positions not rounded."""
+"""Reading a reference along a motion field: bicubic (Keys, a = -3/4), at exact positions."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
 
 def blocks(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
     """Node values [rows, columns, c] at every sample of a plane, each the same over `spacing` (x, y) samples."""
-    rows, columns = nodes.shape[:2]
-    size = (columns * spacing[0], rows * spacing[1])
-    full = cv2.resize(np.asarray(nodes, np.float32), size, interpolation=cv2.INTER_NEAREST)
-    return full[: shape[0], : shape[1]]
+    return _enlarged(nodes, shape, spacing, cv2.INTER_NEAREST)
 
 
 def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
     """Node values [rows, columns(, c)] read at every sample of a plane, `spacing` (x, y) samples a node apart."""
+    return _enlarged(nodes, shape, spacing, cv2.INTER_LINEAR)
+
+
+def _enlarged(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int], interpolation: int) -> Floats:
     rows, columns = nodes.shape[:2]
     size = (columns * spacing[0], rows * spacing[1])
-    full = cv2.resize(np.asarray(nodes, np.float32), size, interpolation=cv2.INTER_LINEAR)
-    return full[: shape[0], : shape[1]]
+    return cv2.resize(np.asarray(nodes, np.float32), size, interpolation=interpolation)[: shape[0], : shape[1]]
 
 
 def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int, int]) -> Floats:

@@ -31,7 +31,7 @@ _WEIGHTS = {
 }
 _UNSPECIFIED = 5
 # AVChromaLocation: (x, y) of the first chroma sample of 4:2:0, in luma samples from the first luma sample.
-_SITES = {0: (0, 0.5), 1: (0, 0.5), 2: (0.5, 0.5), 3: (0, 0), 4: (0.5, 0), 5: (0, 1), 6: (0.5, 1)}
+CHROMA_SITES = {0: (0, 0.5), 1: (0, 0.5), 2: (0.5, 0.5), 3: (0, 0), 4: (0.5, 0), 5: (0, 1), 6: (0.5, 1)}
 
 
 def to_rgb(planes: tuple[Plane, ...], info: VideoInfo) -> Picture:
@@ -51,13 +51,13 @@ def to_rgb(planes: tuple[Plane, ...], info: VideoInfo) -> Picture:
     if info.chroma == "rgb":
         return cv2.merge(planes)
     real = _real_type(info)
-    scale, offset = _code_values(info)
+    scale, offset = code_values(info)
     if info.chroma == "gray":
         luma = _to_codes((planes[0].astype(real) - offset[0]) * (_peak(info) / scale[0]), info)
         return cv2.merge([luma, luma, luma])
     u, v = (_upsample(plane.astype(real), info) for plane in planes[1:])
     ycc = cv2.merge([planes[0].astype(real), u, v])
-    matrix = np.linalg.inv(_rgb_to_ycc(info)) / scale * _peak(info)
+    matrix = np.linalg.inv(rgb_to_ycc(info)) / scale * _peak(info)
     return _to_codes(cv2.transform(ycc, np.column_stack([matrix, -matrix @ offset])), info)
 
 
@@ -81,8 +81,8 @@ def from_rgb(picture: Picture, info: VideoInfo) -> tuple[Plane, ...]:
         )
     if info.chroma == "rgb":
         return tuple(cv2.split(picture))
-    scale, offset = _code_values(info)
-    matrix = _rgb_to_ycc(info) * (scale / _peak(info))[:, None]
+    scale, offset = code_values(info)
+    matrix = rgb_to_ycc(info) * (scale / _peak(info))[:, None]
     if info.chroma == "gray":
         matrix, offset = matrix[:1], offset[:1]
     ycc = cv2.transform(picture.astype(_real_type(info)), np.column_stack([matrix, offset]))
@@ -101,7 +101,7 @@ def _real_type(info: VideoInfo) -> type[np.float32] | type[np.float64]:
     return np.float32 if info.bit_depth <= 10 else np.float64
 
 
-def _code_values(info: VideoInfo) -> tuple[_Real, _Real]:
+def code_values(info: VideoInfo) -> tuple[_Real, _Real]:
     """(codes per unit, code of zero) of Y, U, V; Y is 0 to 1, U and V are -0.5 to 0.5."""
     step = 1 << (info.bit_depth - 8)
     span, black = (_peak(info), 0) if info.full_range else (219 * step, 16 * step)
@@ -115,7 +115,7 @@ def _is_identity(info: VideoInfo) -> bool:
     return info.matrix == 0 and info.chroma == "444"
 
 
-def _rgb_to_ycc(info: VideoInfo) -> _Real:
+def rgb_to_ycc(info: VideoInfo) -> _Real:
     """3 x 3 matrix from R, G, B in 0 to 1."""
     code = info.matrix
     if _is_identity(info):
@@ -140,7 +140,7 @@ def _upsample(plane: _Real, info: VideoInfo) -> _Real:
     sx, sy = info.subsampling
     if (sx, sy) == (1, 1):
         return plane
-    x, y = _SITES.get(info.chroma_location, _SITES[0])
+    x, y = CHROMA_SITES.get(info.chroma_location, CHROMA_SITES[0])
     move = np.array([[1 / sx, 0, -x / sx], [0, 1 / sy, -y / sy if sy > 1 else 0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(plane, move, (info.width, info.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -151,7 +151,7 @@ def _downsample(plane: _Real, info: VideoInfo) -> _Real:
     sx, sy = info.subsampling
     if (sx, sy) == (1, 1):
         return plane
-    x, y = _SITES.get(info.chroma_location, _SITES[0])
+    x, y = CHROMA_SITES.get(info.chroma_location, CHROMA_SITES[0])
     across = _average(plane, x)[:, ::sx]
     if sy == 1:
         return np.ascontiguousarray(across)

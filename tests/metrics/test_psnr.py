@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.goals import ffmpeg_psnr
 from licodec.metrics.compare import compare_frames
 from licodec.metrics.psnr import PSNR_CAP, mean_squared_error, pooled_psnr, psnr, weighted_yuv
 from licodec.video.source import open_source
@@ -81,7 +82,7 @@ def test_error_is_symmetric_and_does_not_depend_on_the_depth(seed: int, depth: i
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuv420p10le"])
 def test_every_frame_agrees_with_ffmpeg(carphone: tuple[str, str], pixels: str, tmp_path) -> None:
     pair = [_converted(path, pixels, tmp_path / f"{index}.mkv") for index, path in enumerate(carphone)]
-    theirs = _ffmpeg_psnr(*pair)
+    theirs = ffmpeg_psnr(*pair)
     with open_source(pair[0]) as reference, open_source(pair[1]) as decoded:
         ours = compare_frames(reference.frames(), decoded.frames(), reference.info, decoded.info)
     assert ours.frames == len(theirs) == 120
@@ -100,25 +101,3 @@ def _converted(path: str, pixels: str, target) -> str:
             out.mux(stream.encode(frame.reformat(format=pixels)))
         out.mux(stream.encode(None))
     return str(target)
-
-
-def _ffmpeg_psnr(reference: str, decoded: str) -> list[dict[str, str]]:
-    """What FFmpeg's own `psnr` filter says of each frame."""
-    with av.open(reference) as a, av.open(decoded) as b:
-        graph = av.filter.Graph()
-        buffers = [graph.add_buffer(template=source.streams.video[0]) for source in (b, a)]
-        measure, sink = graph.add("psnr"), graph.add("buffersink")
-        for index, buffer in enumerate(buffers):
-            buffer.link_to(measure, 0, index)
-        measure.link_to(sink)
-        graph.configure()
-        frames = []
-        for pair in [*zip(b.decode(video=0), a.decode(video=0), strict=True), (None, None)]:
-            for buffer, frame in zip(buffers, pair, strict=True):
-                buffer.push(frame)
-            while True:
-                try:
-                    frames.append(dict(sink.pull().metadata))
-                except (BlockingIOError, EOFError):
-                    break
-    return frames
