@@ -90,7 +90,7 @@ def _render(sample: Sample, device: str, exact: bool, view: View) -> dict[str, f
     """Seconds of a pass over all frames, as a whole and in stages."""
     renderer = open_renderer(Geometry.of(sample.clip.info), device, exact=exact)
     seconds = {"total": _play(sample, renderer, view)}
-    for name in ("predict", "add_residual", "synthesise", "view", "rgb"):
+    for name in ("predict", "reconstruct", "synthesise", "view", "rgb"):
         seconds[name] = 0.0
         setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, device))
     _play(sample, renderer, view)

@@ -115,7 +115,7 @@ class SegmentFit:
         steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
         if not known:
             self._quantise(picture, source, prediction.planes, steps)
-        return source, self._renderer.add_residual(prediction, symbols, steps)
+        return source, self._renderer.reconstruct(prediction, fields, symbols, steps)
 
     def _find_motion(
         self, picture: Picture, source: Planes, known: Known, references: dict[int, Planes]

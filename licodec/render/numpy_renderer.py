@@ -8,6 +8,7 @@ import torch
 
 from licodec.model.geometry import Floats, Planes, from_working
 from licodec.model.motion import NODE
+from licodec.render.deblock import smooth
 from licodec.render.renderer import Renderer
 from licodec.render.resample import View, view_planes
 from licodec.render.warp import blocks, dense, warp
@@ -34,6 +35,11 @@ class NumpyRenderer(Renderer[Floats]):
 
     def _warp(self, plane: Floats, at: Floats) -> Floats:
         return warp(plane, at)
+
+    def _deblock(self, plane: Floats, left: Floats, above: Floats, most: float, uneven: float) -> Floats:
+        smooth(plane, left, most, uneven)
+        smooth(plane.T, above.T, most, uneven)
+        return plane
 
     def _as_tensor(self, array: Floats) -> torch.Tensor:
         return torch.from_numpy(array)

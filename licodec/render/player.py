@@ -79,7 +79,7 @@ class Contents(Generic[Array]):
         references = [self._kept[f.target].planes for f in fields]
         prediction = self._renderer.predict(fields, symbols.blend, references)
         steps = [self._symbols.step(picture, g) for g in range(len(symbols.levels))]
-        return self._renderer.add_residual(prediction, symbols, steps)
+        return self._renderer.reconstruct(prediction, fields, symbols, steps)
 
 
 def _ahead(batches: Iterator[list[Picture]]) -> Iterator[list[Picture]]:

@@ -1,7 +1,7 @@
 """The steps of rendering, from symbols to a picture.
 
     predict        what the references say, warped along the motion and blended
-    add_residual   the content: prediction and residual; what other pictures refer to
+    reconstruct    the content: prediction and residual, deblocked; what other pictures refer to
     between        the content at a time between two pictures
     synthesise     the picture: content and what the network makes of it for a latent
     view           the picture at another size, or a region of it
@@ -29,6 +29,7 @@ from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.render.blocks import occupied
+from licodec.render.deblock import limits, strengths
 from licodec.render.network import Network
 from licodec.render.resample import View
 from licodec.render.warp import sample_positions, to_samples
@@ -100,20 +101,27 @@ class Renderer(ABC, Generic[Array]):
             planes.append(second + share[self.geometry.step(i)] * apart[i])
         return Prediction(tuple(planes), apart[0])
 
-    def add_residual(
-        self, prediction: Prediction[Array], symbols: PictureSymbols, steps: Sequence[float]
+    def reconstruct(
+        self,
+        prediction: Prediction[Array],
+        fields: Sequence[Field],
+        symbols: PictureSymbols,
+        steps: Sequence[float],
     ) -> Content[Array]:
-        """The content of a picture; `steps`: of each plane group's coefficients.
+        """The content of a picture: prediction and residual, deblocked; `steps`: of each plane group's coefficients.
 
         The content is what other pictures refer to: a network inside the prediction loop would be applied to its
         own output again and again (tried: it sharpens until it loses).
         """
-        parts = []
+        parts, planes = [], []
         for g, members in enumerate(self.geometry.groups):
             rows, columns = self.geometry.shapes[members[0]]
             parts += list(self._residual(symbols.sizes[g], symbols.levels[g], steps[g])[:, :rows, :columns])
-        planes = tuple((p + part).clip(0, PEAK) for p, part in zip(prediction.planes, parts, strict=True))
-        return Content(planes, prediction.apart, parts[0])
+            left, above = strengths(self.geometry, g, fields, symbols)
+            for i in members:
+                plane = (prediction.planes[i] + parts[i]).clip(0, PEAK)
+                planes.append(self._deblock(plane, left, above, *limits(steps[g])))
+        return Content(tuple(planes), prediction.apart, parts[0])
 
     def between(
         self, first: tuple[Array, ...], second: tuple[Array, ...], vectors: Floats, share: float
@@ -188,6 +196,10 @@ class Renderer(ABC, Generic[Array]):
     @abstractmethod
     def _warp(self, plane: Array, at: Array) -> Array:
         """Samples of a plane at positions [rows, columns, 2] (x, y): bicubic; outside, the nearest edge sample."""
+
+    @abstractmethod
+    def _deblock(self, plane: Array, left: Floats, above: Floats, most: float, uneven: float) -> Array:
+        """A plane smoothed by `deblock.smooth` across its left edges, then its upper ones; the plane may be reused."""
 
     @abstractmethod
     def _as_tensor(self, array: Array) -> torch.Tensor: ...

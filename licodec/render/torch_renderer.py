@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from licodec.model.cosine import CELL
 from licodec.model.geometry import PEAK, Geometry
 from licodec.model.motion import NODE
 from licodec.render import colour
+from licodec.render.deblock import WINDOW
 from licodec.render.renderer import Renderer
 from licodec.render.resample import Sampling, Taps, View, samplings
 from licodec.video.info import Plane, VideoInfo
@@ -56,6 +58,10 @@ class TorchRenderer(Renderer[Tensor]):
         source, grid = plane[None, None], (at * self._halves[plane.shape] - 1)[None]
         return F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
 
+    def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
+        plane = _smooth(plane, self.upload(left), most, uneven)
+        return _smooth(plane.T, self.upload(above).T, most, uneven).T
+
     def _as_tensor(self, array: Tensor) -> Tensor:
         return array
 
@@ -88,3 +94,44 @@ class TorchRenderer(Renderer[Tensor]):
 
     def rgb(self, planes: tuple[Tensor, ...], info: VideoInfo) -> Tensor:
         return colour.to_rgb(colour.codes(planes, info), info)
+
+
+def _smooth(plane: Tensor, strength: Tensor, most: float, uneven: float) -> Tensor:
+    """`deblock.smooth` for all edges at once."""
+    rows, columns = plane.shape
+    half = WINDOW // 2
+    edges = (columns - half) // CELL
+    if edges < 1:
+        return plane
+    reach = slice(CELL - half, CELL - half + edges * WINDOW)
+    window = plane[:, reach].unflatten(1, (edges, WINDOW))
+    p3, p2, p1, p0, q0, q1, q2, q3 = window.unbind(-1)
+    s = strength[:, 1 : edges + 1].repeat_interleave(CELL, 0)[:rows]
+    t = s * most
+    bend_p, bend_q = (p2 - 2 * p1 + p0).abs(), (q2 - 2 * q1 + q0).abs()
+    gate = _ramp(bend_p + bend_q, 0.6 * uneven) * (s > 0)
+    flat = _ramp(bend_p + bend_q, uneven / 6) * _ramp((p3 - p0).abs() + (q3 - q0).abs(), uneven / 6)
+    # Where there is no edge the gate is closed, and this only must not be 0 / 0.
+    strong = gate * flat * _ramp((q0 - p0).abs(), 3 * t + (s == 0))
+    jump = (9 * (q0 - p0) - 3 * (q1 - p1)) / 16
+    weak = (gate - strong) * _ramp(jump.abs(), 12 * t + (s == 0))
+    jump = jump.clip(-t, t)
+    changes = []
+    for a3, a2, a1, a0, b0, b1, bend, move in (
+        (p3, p2, p1, p0, q0, q1, bend_p, jump),
+        (q3, q2, q1, q0, p0, p1, bend_q, -jump),
+    ):
+        outer = strong * ((2 * a3 - 5 * a2 + a1 + a0 + b0) / 8).clip(-2 * t, 2 * t)
+        middle = strong * ((a2 - 3 * a1 + a0 + b0) / 4).clip(-2 * t, 2 * t)
+        middle = middle + weak * _ramp(bend, uneven / 9) * ((a2 - 2 * a1 + a0 + 2 * move) / 4).clip(-t / 2, t / 2)
+        inner = strong * ((a2 + 2 * a1 - 6 * a0 + 2 * b0 + b1) / 8).clip(-2 * t, 2 * t) + weak * move
+        changes.append([torch.zeros_like(outer), outer, middle, inner])
+    change = torch.stack([*changes[0], *changes[1][::-1]], dim=-1)
+    out = plane.clone()
+    out[:, reach] += change.flatten(1)
+    return out
+
+
+def _ramp(value: Tensor, end: Tensor | float) -> Tensor:
+    """As `deblock._ramp`."""
+    return (2 - 2 * value / end).clip(0, 1)
