@@ -156,7 +156,7 @@ class SegmentFit:
         self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
         self._set_latents(trained.latents)
         size = network_bytes(self.symbols, self._geometry, self._config)
-        if trained.gain <= 8 * size * self._quality.bit_worth(2):
+        if trained.gain <= 8 * size * self._quality.bit_worth_overall:
             self.symbols.weights, self.symbols.weight_steps = None, []
             self._set_latents(np.zeros_like(trained.latents))
         return self.to_bytes()
