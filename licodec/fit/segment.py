@@ -6,6 +6,7 @@ References are always the pictures as a decoder will render them (closed loop), 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +26,16 @@ from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.motion import Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 from licodec.render.renderer import Content
 
+_PARAMETER_BYTES = 0.55
+"""Of a trained parameter (measured: 4.4 bits)."""
+_MOST_OF_PAYLOAD = 0.12
+"""Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
 _SAVE_EVERY = 30.0
 """Seconds of work that an interruption may cost."""
 
@@ -133,6 +139,13 @@ class SegmentFit:
             symbols.sizes[g], levels = quantise(wanted, steps[g], worth, self._rates)
             symbols.levels[g] = SparseLevels.of(levels)
 
+    def network_may_pay(self) -> bool:
+        """Whether a network is worth trying: its bytes must be few beside those it is to save a part of."""
+        parameters = sum(math.prod(shape) for shape in parameter_shapes(self._geometry, self._config))
+        # All told, a byte for each level that is not zero is close.
+        payload = sum(len(levels.value) for picture in self.symbols.pictures.values() for levels in picture.levels)
+        return parameters * _PARAMETER_BYTES < _MOST_OF_PAYLOAD * payload
+
     def train(
         self,
         crops: CropSet,
@@ -220,7 +233,7 @@ def fit_segment(
             saved = time.monotonic()
 
     fit.code(crops, picture_done)
-    if crops is None:
+    if crops is None or not fit.network_may_pay():
         return fit.to_bytes()
     if save_partial and time.monotonic() - saved > _SAVE_EVERY:
         save_partial(fit.to_bytes())

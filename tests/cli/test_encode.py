@@ -141,7 +141,7 @@ def test_a_target_out_of_reach(call: Run, clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
 def test_an_interrupt_leaves_no_output(call: Run, clip: Path, tmp_path: Path, number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [*LICODEC, "encode", str(clip), "out.linr", "--preset", "placebo", "--json"],
+        [*LICODEC, "encode", str(clip), "out.linr", "--preset", "placebo", "--profile", "paper", "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

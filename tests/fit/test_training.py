@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from fit.patterns import panned, texture, with_neutral_chroma
+from licodec.fit.presets import PRESETS, Quality
+from licodec.fit.segment import fit_segment
 from licodec.fit.synthesis import CROP, CropSet, TrainedSynthesis, train
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
@@ -199,3 +201,22 @@ def test_crops_take_the_same_number_from_every_picture_and_lie_inside() -> None:
 def test_no_more_crops_are_kept_than_training_will_see() -> None:
     geometry = Geometry.of(VideoInfo(4 * 2 * CROP, 4 * 2 * CROP, "gray"))
     assert [len(CropSet(geometry, 4, 0, steps).inputs) for steps in (1, 2, 3, 1000)] == [8, 16, 24, 64]
+
+
+@pytest.mark.parametrize(("crf", "tried"), [(40, False), (10, True)])
+def test_a_network_is_tried_only_beside_a_payload_that_it_can_save_a_part_of(crf: float, tried: bool) -> None:
+    """Noise, coarsely and finely."""
+    info = VideoInfo(64, 64, "gray")
+    noise = np.random.default_rng(0).uniform(0, 255, (4, 64, 64)).astype(np.float32)
+    geometry, stages = Geometry.of(info), set[str]()
+    preset = replace(PRESETS["ultrafast"], steps=1)
+    fit_segment(
+        geometry,
+        CONFIG,
+        lambda i: (noise[i],),
+        len(noise),
+        Quality(crf),
+        preset,
+        report=lambda stage, step, steps: stages.add(stage),
+    )
+    assert ("train" in stages) == tried
