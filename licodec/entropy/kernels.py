@@ -9,17 +9,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy.coder import PROB_ONE
 from licodec.jit import compiled
 
 Ints = npt.NDArray[np.int64]
 
 SHARES = 4096
 """Probabilities that a context can have."""
-_WEIGHT_BITS = 16
+WEIGHT_BITS = 16
 """Binary places of the mixing weights."""
-_WEIGHT_LIMIT = 4 << _WEIGHT_BITS
+_WEIGHT_LIMIT = 4 << WEIGHT_BITS
 _RATE_BITS = 17
 """The step of the weights is the gradient shifted right by this."""
+_COUNT_LIMIT = 1023
+"""Times that a context counts; beyond it both of its counts are halved."""
 _MOST_STEPS = 512
 """Decisions of a block that count for a set's step: the mean gradient times so many, at most."""
 
@@ -34,7 +37,7 @@ def predict(rows: Ints, sets: Ints, stretched: Ints, weights: Ints, squash: Ints
         mixed = 0
         for t in range(tables):
             mixed += stretched[rows[t, i]] * weights[t, sets[i]]
-        out[i] = squash[min(max(mixed >> _WEIGHT_BITS, -middle), middle) + middle]
+        out[i] = squash[min(max(mixed >> WEIGHT_BITS, -middle), middle) + middle]
     return out
 
 
@@ -49,14 +52,13 @@ def learn(
     stretched: Ints,
     weights: Ints,
     stretch: Ints,
-    limit: int,
 ) -> None:
     """Weights one step down the gradient of each set's coding cost; then count what came in each context."""
     tables, count = rows.shape
     gradient = np.zeros(weights.shape, np.int64)
     used = np.zeros(weights.shape[1], np.int64)
     for i in range(count):
-        error = (np.int64(bits[i]) << 16) - p1[i]
+        error = bits[i] * np.int64(PROB_ONE) - p1[i]
         used[sets[i]] += 1
         for t in range(tables):
             gradient[t, sets[i]] += error * stretched[rows[t, i]]
@@ -72,7 +74,7 @@ def learn(
     for t in range(tables):
         for i in range(count):
             context = rows[t, i]
-            while seen[context] > limit:
+            while seen[context] > _COUNT_LIMIT:
                 seen[context] >>= 1
                 ones[context] >>= 1
             stretched[context] = _logit(ones[context], seen[context], stretch)

@@ -19,7 +19,6 @@ from licodec.entropy import kernels
 from licodec.entropy.coder import HALF, PROB_ONE, BitCoder, Bits, Ints
 
 _STRETCH_MAX = 2047
-_COUNT_LIMIT = 1023
 _FIRST_BLOCK = 256
 
 
@@ -52,7 +51,7 @@ class BinaryModel:
         self._seen = np.zeros(total, np.int64)
         self._stretched = np.zeros(total, np.int64)
         # Start a little above the plain average: several agreeing predictions are worth more than one.
-        start = (1 << 16) * 5 // (4 * len(sizes))
+        start = (1 << kernels.WEIGHT_BITS) * 5 // (4 * len(sizes))
         self._weights = np.full((len(sizes), selectors), start, np.int64)
         self._experience = 0
 
@@ -85,9 +84,7 @@ class BinaryModel:
         p1 = kernels.predict(rows, sets, self._stretched, self._weights, _SQUASH)
         bits = coder.bits(p1, values)
         self._experience += len(bits)
-        kernels.learn(
-            rows, sets, p1, bits, self._seen, self._ones, self._stretched, self._weights, _STRETCH, _COUNT_LIMIT
-        )
+        kernels.learn(rows, sets, p1, bits, self._seen, self._ones, self._stretched, self._weights, _STRETCH)
         return bits
 
     def state(self) -> tuple[Ints, Ints, Ints]:

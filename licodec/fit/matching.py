@@ -10,7 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from licodec.fit.motion_kernels import BORDER, Floats, Phases, Samples, sweep
+from licodec.fit.motion_kernels import BORDER, Phases, Samples, sweep
+from licodec.model.geometry import Floats
 from licodec.model.motion import NODE, UNIT, Vectors
 
 _SCALES = 3

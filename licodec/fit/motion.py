@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.fit.matching import match, phases, to_bytes
-from licodec.fit.motion_kernels import Floats, best_trees, candidates
+from licodec.fit.motion_kernels import best_trees, candidates
+from licodec.model.geometry import Floats
 from licodec.model.motion import LIMIT, Vectors, level_shapes
 
 Steps = list[npt.NDArray[np.int16]]

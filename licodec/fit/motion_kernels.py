@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from licodec.jit import compiled
+from licodec.model.geometry import Floats
 from licodec.model.motion import LEVELS, LIMIT, NODE, UNIT, Vectors
 
-Floats = npt.NDArray[np.floating[Any]]
 Samples = npt.NDArray[np.uint8]
 """[rows, columns]"""
 Phases = npt.NDArray[np.uint8]
@@ -199,8 +198,8 @@ def best_trees(
     share: float,
 ) -> None:
     """Set the corrections `steps` of every tree, finest level first."""
-    # sums[d]: of the candidates at the nodes of depth d under this root, of which 1 + _OWN (LEVELS - d) count; best[d]:
-    # least cost with them; chosen[d]: the candidate of a node given that of the node above; split[d].
+    # sums[d]: of the candidates at the nodes of depth d under this root, of which _count(d) count; best[d]: least cost
+    # with them; chosen[d]: the candidate of a node given that of the node above; split[d].
     size = 1 << (LEVELS - 1)
     sums = np.zeros((LEVELS, size, size, _ALL, 2), np.int32)
     leaf = np.zeros((LEVELS, size, size, _ALL), np.float32)
@@ -222,14 +221,13 @@ def best_trees(
             best[0] = leaf[0]
             for d in range(1, LEVELS):
                 side = size >> d
-                count = 1 + _OWN * (LEVELS - d)
                 for y in range(side):
                     for x in range(side):
-                        for i in range(count):
+                        for i in range(_count(d)):
                             _node(sums, leaf, best, chosen, split, d, y, x, i, bit_worth)
             top = LEVELS - 1
             first, least = 0, 3e38
-            for i in range(1 + _OWN):
+            for i in range(_count(top)):
                 cost = best[top, 0, 0, i] + bit_worth * _bits(sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1])
                 if cost < least:
                     first, least = i, cost
@@ -254,11 +252,17 @@ def best_trees(
 
 
 @compiled
+def _count(d: int) -> int:
+    """Candidates of a node of depth d."""
+    return 1 + _OWN * (LEVELS - d) if d else _ALL
+
+
+@compiled
 def _gather(
     sums: npt.NDArray[np.int32], own: npt.NDArray[np.int32], d: int, row: int, column: int, y: int, x: int
 ) -> None:
     """Candidates of a node: those of the node above, then its own."""
-    above = 1 + _OWN * (LEVELS - 1 - d)
+    above = _count(d + 1)
     if d < LEVELS - 1:
         sums[d, y, x, :above] = sums[d + 1, y // 2, x // 2, :above]
     inside = row < own.shape[0] and column < own.shape[1]
@@ -307,7 +311,7 @@ def _cell_costs(
             leaf[0, y, x, i] = error if error <= knee else knee + _SLOPE * bit_worth * math.log(error / knee)
     for d in range(1, LEVELS):
         first = (y >> d) << d == y and (x >> d) << d == x
-        for i in range(1 + _OWN * (LEVELS - d)):
+        for i in range(_count(d)):
             leaf[d, y >> d, x >> d, i] = (0 if first else leaf[d, y >> d, x >> d, i]) + leaf[0, y, x, i]
 
 
@@ -356,11 +360,10 @@ def _node(
 ) -> None:
     """Cost of a node with candidate `i`: as it is, or split."""
     parts = bit_worth * _SPLIT_BITS
-    below = _ALL if d == 1 else 1 + _OWN * (LEVELS - d + 1)
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             least = 3e38
-            for j in range(below):
+            for j in range(_count(d - 1)):
                 dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
                 dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
                 cost = best[d - 1, v, u, j] + bit_worth * _bits(dx, dy)

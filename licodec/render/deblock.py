@@ -8,18 +8,15 @@ all upper ones; no sample is read by two edges of a direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from licodec.jit import compiled
 from licodec.model.cosine import CELL
-from licodec.model.geometry import Geometry
+from licodec.model.geometry import Floats, Geometry
 from licodec.model.motion import UNIT, Field
 from licodec.model.symbols import PictureSymbols
-
-Floats = npt.NDArray[np.floating[Any]]
 
 WINDOW = 8
 """Samples that an edge looks at, half of them on each side."""

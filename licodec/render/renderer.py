@@ -132,7 +132,7 @@ class Renderer(ABC, Generic[Array]):
         """
         before, after = (
             # Smooth, as nothing is coded that could mend the edges of cells.
-            self._warp_all(planes, {s: self._dense(to_samples(v, s), NODE, s) + at for s, at in self._samples.items()})
+            self._warp_all(planes, self._positions(v, smooth=True))
             for planes, v in ((first, vectors * -share), (second, vectors * (1 - share)))
         )
         planes = tuple((1 - share) * a + share * b for a, b in zip(before, after, strict=True))
@@ -156,9 +156,16 @@ class Renderer(ABC, Generic[Array]):
             planes = tuple(p + self._as_array(c) for p, c in zip(planes, correction, strict=True))
         return tuple(p.clip(0, PEAK) for p in planes)
 
-    def _positions(self, vectors: npt.NDArray) -> dict[tuple[int, int], Array]:
-        """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors."""
-        return {s: self._blocks(to_samples(vectors, s), s) + samples for s, samples in self._samples.items()}
+    def _positions(self, vectors: npt.NDArray, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
+        """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors.
+
+        `smooth`: along vectors interpolated between the nodes, and not those of their cells.
+        """
+        at: dict[tuple[int, int], Array] = {}
+        for step, samples in self._samples.items():
+            nodes = to_samples(vectors, step)
+            at[step] = (self._dense(nodes, NODE, step) if smooth else self._blocks(nodes, step)) + samples
+        return at
 
     def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
         return tuple(self._warp(plane, at[self.geometry.step(i)]) for i, plane in enumerate(planes))
