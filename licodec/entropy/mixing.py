@@ -40,6 +40,11 @@ _STRETCH = np.clip(
 )
 
 
+def bits_of(one: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """[..., 0 or 1] bits of a decision whose probability of a 1 is `one`."""
+    return -np.log2(np.stack([1 - one, one], axis=-1)).astype(np.float32)
+
+
 class BinaryModel:
     """Predicts a kind of binary decision from `len(sizes)` contexts each, and learns as it goes."""
 
@@ -87,6 +92,19 @@ class BinaryModel:
         kernels.learn(rows, sets, p1, bits, self._seen, self._ones, self._stretched, self._weights, _STRETCH)
         return bits
 
+    def probabilities(
+        self, table: int, shape: tuple[int, ...] = (-1,), over: tuple[int, ...] = ()
+    ) -> npt.NDArray[np.float64]:
+        """Of a 1, for the contexts of a table: an estimate for an encoder's decisions, not what is coded with.
+
+        shape: of the contexts; over: axes of it that do not matter, whose decisions are counted together.
+        """
+        end = self._offsets[table + 1] if table + 1 < len(self._offsets) else len(self._seen)
+        mine = slice(self._offsets[table], end)
+        seen, ones = (counts[mine].reshape(shape).sum(axis=over) for counts in (self._seen, self._ones))
+        # Half a 0 and half a 1 more than were seen.
+        return np.asarray((2 * ones + 1) / (2 * seen + 2))
+
     def state(self) -> tuple[Ints, Ints, Ints]:
         """(times seen, ones among them, mixing weights): copies, for building priors."""
         return self._seen.copy(), self._ones.copy(), self._weights.copy()
@@ -113,6 +131,12 @@ class MagnitudeModel:
         self._cap = cap
         self._unary = BinaryModel([s * cap for s in sizes], selectors * cap)
         self._escape = BinaryModel([24], 1)
+
+    def bits(self, table: int) -> npt.NDArray[np.float64]:
+        """[contexts of a table, cap] estimated bits of each value below the cap."""
+        more = self._unary.probabilities(table).reshape(-1, self._cap)
+        upto = np.cumsum(-np.log2(more), axis=1) + np.log2(more)
+        return upto - np.log2(1 - more)
 
     def models(self, name: str) -> dict[str, BinaryModel]:
         """The adaptive models by name."""

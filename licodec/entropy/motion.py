@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.coder import BitCoder, Ints
-from licodec.entropy.mixing import BinaryModel, MagnitudeModel, code_raw
+from licodec.entropy.mixing import BinaryModel, MagnitudeModel, bits_of, code_raw
 from licodec.entropy.residual import MAX_LEVELS, _around, _log_bins, _phases
 from licodec.errors import DamagedFileError
 from licodec.model.motion import LEVELS, LIMIT
 
+Floats = npt.NDArray[np.floating[Any]]
+
 _NEAR = _log_bins(512, 10)
+
+
+@dataclass(frozen=True)
+class MotionRates:
+    """Estimated bits of the corrections of one field at one level of the pyramid."""
+
+    nonzero: Floats
+    """[LEVELS, 0 or 1] whether a node has a correction, finest first."""
+    size: Floats
+    """[LEVELS, 2 axes, 13] of a component's magnitude and its sign; more from 12 on."""
+    split: Floats
+    """[LEVELS, 0 or 1] whether finer nodes under a node have any (0 for the finest)."""
 
 
 class MotionCoder:
@@ -28,6 +44,16 @@ class MotionCoder:
     def models(self) -> dict[str, BinaryModel]:
         """The adaptive models by name."""
         return {"nonzero": self._nonzero, "split": self._split, **self._size.models("size")}
+
+    def rates(self, level: int, second: int) -> MotionRates:
+        """Estimates from what the models have seen so far; `second`: which reference."""
+        level, kinds = min(level, MAX_LEVELS - 1), np.arange(second, 2 * LEVELS, 2)
+        nonzero = self._nonzero.probabilities(2, (-1, MAX_LEVELS))[kinds, level]
+        split = self._split.probabilities(2, (-1, MAX_LEVELS, 3), (2,))[kinds, level]
+        size = self._size.bits(2).reshape(-1, 2, MAX_LEVELS, 12)[kinds, :, level]
+        # Every magnitude but 0 has a sign; 12 and more begin with the bits of 11 and go on.
+        size = np.concatenate([size, size[..., -1:] + 1], axis=-1) + (np.arange(13) > 0)
+        return MotionRates(bits_of(nonzero), size.astype(np.float32), bits_of(split))
 
     def code(self, coder: BitCoder, corrections: Sequence[npt.NDArray[np.int16]], level: int, second: int) -> None:
         """Code in place [fields, rows, columns, 2] corrections, finest level first; `second`: which reference."""

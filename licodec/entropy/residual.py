@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.coder import BitCoder, Ints
-from licodec.entropy.mixing import BinaryModel, MagnitudeModel, code_raw
+from licodec.entropy.mixing import BinaryModel, MagnitudeModel, bits_of, code_raw
 from licodec.errors import DamagedFileError
 from licodec.model.cosine import CELL, SIZES, diagonals
 
@@ -55,6 +55,27 @@ class ResidualSymbols:
     """[pictures, planes, rows, columns] quantised coefficients, each block in its own place."""
 
 
+@dataclass(frozen=True)
+class Rates:
+    """Estimated bits of the residual's syntax at one level of the pyramid; `kind` is size index * planes + plane."""
+
+    split: AnyArray
+    """[size index (1, 2; 0 unused), 0 or 1] of a split flag."""
+    coded: AnyArray
+    """[kind, activity of the references (bin of `near_bin`), 0 or 1] whether a block holds anything."""
+    extent: AnyArray
+    """[kind, 65] of the extent of a block that does."""
+    nonzero: AnyArray
+    """[kind, diagonal, magnitudes near (bin), 0 or 1] whether a coefficient is zero."""
+    magnitude: AnyArray
+    """[kind, magnitudes near (bin), 15] of a magnitude and its sign; of larger ones, that of the last."""
+
+
+def near_bin(values: AnyArray) -> Ints:
+    """Bin (0..11) of a sum of activities or magnitudes."""
+    return _NEAR[np.minimum(values, 512)]
+
+
 def _extents(symbols: ResidualSymbols) -> list[Ints]:
     """For each size: [pictures, planes, rows / size, columns / size] coded diagonals of its blocks, 0 elsewhere."""
     pictures, planes, rows, columns = symbols.levels.shape
@@ -74,7 +95,7 @@ def _spread(values: AnyArray, factor: int) -> AnyArray:
     return np.repeat(np.repeat(values, factor, axis=-2), factor, axis=-1)
 
 
-def _pool(cells: AnyArray, factor: int) -> Ints:
+def pool(cells: AnyArray, factor: int) -> Ints:
     """Mean times 4 (integer) of factor x factor cells."""
     rows, columns = cells.shape[-2:]
     view = cells.reshape(*cells.shape[:-2], rows // factor, factor, columns // factor, factor)
@@ -123,6 +144,24 @@ class ResidualCoder:
             **self._above.models("above"),
         }
 
+    def rates(self, level: int) -> Rates:
+        """Estimates from what the models have seen so far, each from the context that says most."""
+        level, kinds = min(level, MAX_LEVELS - 1), 3 * self._planes
+
+        split = self._split.probabilities(0, (2, MAX_LEVELS, 48), (2,))[:, level]
+        coded = self._coded.probabilities(2, (kinds, 12, 8), (2,))
+        classes = self._extent.bits(0).reshape(kinds, MAX_LEVELS, -1)[:, level]
+        extents = np.arange(1, 65)
+        extent = classes[:, np.minimum(_CLASS_OF[extents], CLASSES - 2) - 1] + _CLASS_EXTRA[_CLASS_OF[extents]]
+        magnitude = self._above.bits(0).reshape(kinds, 12, -1)
+        return Rates(
+            bits_of(np.array([0.5, split[1], split[0]])),
+            bits_of(coded),
+            np.pad(extent, [(0, 0), (1, 0)]).astype(np.float32),
+            bits_of(self._nonzero.probabilities(0, (kinds, 64, 12))),
+            np.pad(magnitude + 1, [(0, 0), (0, 0), (1, 0)]).astype(np.float32),
+        )
+
     def code(
         self,
         coder: BitCoder,
@@ -137,7 +176,7 @@ class ResidualCoder:
         `guide`: the same shape less the second axis, activity of the luma under this chroma.
         """
         level = min(level, MAX_LEVELS - 1)
-        before = past.astype(np.int64).sum(axis=1)
+        before = past.sum(axis=1, dtype=np.int64)
         below = np.zeros_like(before) if guide is None else guide.astype(np.int64)
         self._code_sizes(coder, symbols.sizes, level, before, below)
         act, extents = self._code_extents(coder, symbols, level, before, below)
@@ -151,8 +190,8 @@ class ResidualCoder:
         for depth, factor in enumerate((4, 2)):
             split = np.zeros(open_.shape, np.int64)
             wanted = (sizes[:, ::factor, ::factor] < 2 - depth).astype(np.int64)
-            b = _NEAR[np.minimum(_pool(before, factor), 512)]
-            g = _NEAR[np.minimum(_pool(below, factor), 512)]
+            b = _NEAR[np.minimum(pool(before, factor), 512)]
+            g = _NEAR[np.minimum(pool(below, factor), 512)]
             for phase, mask in enumerate(_phases(open_.shape)):
                 at = np.nonzero(open_ & mask)
                 near = np.minimum(_around(split * 2)[at], 11)
@@ -185,13 +224,13 @@ class ResidualCoder:
             chosen = symbols.sizes[:, ::factor, ::factor] == s
             extent = np.zeros((pictures, planes, *chosen.shape[1:]), np.int64)
             wanted = None if wanted_extents is None else wanted_extents[s]
-            b = _NEAR[np.minimum(_pool(before, factor), 512)]
-            g = _NEAR[np.minimum(_pool(below, factor), 512)]
+            b = _NEAR[np.minimum(pool(before, factor), 512)]
+            g = _NEAR[np.minimum(pool(below, factor), 512)]
             for p in range(planes):
-                other = _pool(act[:, 0], factor) if p else None
+                other = pool(act[:, 0], factor) if p else None
                 for phase, mask in enumerate(_phases(chosen.shape)):
                     at = np.nonzero(chosen & mask)
-                    near = _NEAR[np.minimum(_around(_pool(act[:, p], factor))[at] // 4, 512)]
+                    near = _NEAR[np.minimum(_around(pool(act[:, p], factor))[at] // 4, 512)]
                     under = g[at] if other is None else _NEAR[np.minimum(other[at] * 2, 512)]
                     kind = s * planes + p
                     value = self._code_extent(

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from licodec.container import ByteReader, ByteWriter
 from licodec.entropy.coder import BitCoder, BitDecoder, BitEncoder
 from licodec.entropy.mixing import BinaryModel
-from licodec.entropy.motion import BlendCoder, MotionCoder
+from licodec.entropy.motion import BlendCoder, MotionCoder, MotionRates
 from licodec.entropy.priors import State, restore, shipped
-from licodec.entropy.residual import ResidualCoder, ResidualSymbols
+from licodec.entropy.residual import Rates, ResidualCoder, ResidualSymbols
 from licodec.entropy.weights import TensorCoder, code_tensors
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
@@ -102,17 +102,27 @@ class PictureCoder:
         stacked = ResidualSymbols(
             np.stack([s.sizes[g] for s in symbols]), np.stack([s.levels[g].dense() for s in symbols])
         )
-        cells = self._geometry.cells(g)
-        none = np.zeros(cells, np.uint8)
-        past = np.stack(
-            [np.stack([self._activity[r][g].max(axis=0) for r in p.refs] if p.refs else [none, none]) for p in batch]
-        )
-        guide = np.stack([self._luma_guide(p, cells) for p in batch]) if g else None
+        past = np.stack([self.past(p, g) for p in batch])
+        guide = np.stack([self._luma_guide(p, self._geometry.cells(g)) for p in batch]) if g else None
         activity = self._residual[g].code(coder, stacked, batch[0].level, past, guide)
         for i, (p, s) in enumerate(zip(batch, symbols, strict=True)):
             self._activity.setdefault(p.frame, []).append(activity[i])
             if coder.decoding:
                 s.sizes[g], s.levels[g] = stacked.sizes[i], SparseLevels.of(stacked.levels[i])
+
+    def past(self, picture: Picture, g: int) -> npt.NDArray[np.uint8]:
+        """[2, rows / 8, columns / 8] activity of the references in a plane group, coded before."""
+        if not picture.refs:
+            return np.zeros((2, *self._geometry.cells(g)), np.uint8)
+        return np.stack([self._activity[r][g].max(axis=0) for r in picture.refs])
+
+    def motion_rates(self, level: int, second: int) -> MotionRates:
+        """Estimated bits of the field to a picture's first or second reference, from what was coded before."""
+        return self._motion.rates(level, second)
+
+    def rates(self, g: int, level: int) -> Rates:
+        """Estimated bits of a plane group's residual, from what was coded before."""
+        return self._residual[g].rates(level)
 
     def _luma_guide(self, picture: Picture, cells: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Largest luma activity over each chroma cell."""

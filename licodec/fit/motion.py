@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy.motion import MotionRates
 from licodec.fit.matching import match, phases, to_bytes
 from licodec.fit.motion_kernels import best_trees, candidates
 from licodec.model.geometry import Floats
@@ -20,7 +21,14 @@ Steps = list[npt.NDArray[np.int16]]
 
 
 def search_field(
-    luma: Floats, reference: Floats, base: Vectors, bit_worth: float, share: float, sweeps: int, first: Floats | None
+    luma: Floats,
+    reference: Floats,
+    base: Vectors,
+    bit_worth: float,
+    share: float,
+    sweeps: int,
+    first: Floats | None,
+    rates: MotionRates,
 ) -> Steps:
     """Corrections, finest level first, of the field from a picture's luma to a reference's.
 
@@ -33,6 +41,7 @@ def search_field(
         sweeps: of the matching over the picture at full size.
         first: the prediction from the other reference, if that is known: then each cell takes the better of the two,
             or their mean.
+        rates: estimated bits of the corrections.
     """
     here, there = to_bytes(luma), phases(to_bytes(reference))
     # Differences of any two of these are corrections that can be coded.
@@ -41,5 +50,5 @@ def search_field(
     own = tuple(candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
     steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
     errors = np.empty((0, 0), np.int16) if first is None else np.rint(luma - first).astype(np.int16)
-    best_trees(here, there, errors, base, own, steps, float(bit_worth), share)
+    best_trees(here, there, errors, base, own, steps, float(bit_worth), share, rates.nonzero, rates.size, rates.split)
     return list(steps)

@@ -27,11 +27,6 @@ _KNEE = 8.0
 _SLOPE = 6.0
 """Beyond it the residual takes over: cost of error and bits together, in lambda, for each e-fold of the error (both
 measured on three clips; twice or half as much changes less than 1%)."""
-_NEW_BITS = 4.0
-"""Bits of a correction besides those of its magnitude: flags and signs."""
-_NO_BITS = 0.4
-"""Bits of a node without."""
-_SPLIT_BITS = 1.0
 MODE_BITS = 4.0
 """Bits of saying that one prediction counts alone."""
 _OWN = 2
@@ -196,8 +191,11 @@ def best_trees(
     steps: tuple[npt.NDArray[np.int16], ...],
     bit_worth: float,
     share: float,
+    nonzero: Floats,
+    magnitude: Floats,
+    divided: Floats,
 ) -> None:
-    """Set the corrections `steps` of every tree, finest level first."""
+    """Set the corrections `steps` of every tree, finest level first; the last three: the fields of `MotionRates`."""
     # sums[d]: of the candidates at the nodes of depth d under this root, of which _count(d) count; best[d]: least cost
     # with them; chosen[d]: the candidate of a node given that of the node above; split[d].
     size = 1 << (LEVELS - 1)
@@ -224,11 +222,13 @@ def best_trees(
                 for y in range(side):
                     for x in range(side):
                         for i in range(_count(d)):
-                            _node(sums, leaf, best, chosen, split, d, y, x, i, bit_worth)
+                            _node(sums, leaf, best, chosen, split, d, y, x, i, bit_worth, nonzero, magnitude, divided)
             top = LEVELS - 1
             first, least = 0, 3e38
             for i in range(_count(top)):
-                cost = best[top, 0, 0, i] + bit_worth * _bits(sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1])
+                cost = best[top, 0, 0, i] + bit_worth * _bits(
+                    sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1], nonzero[top], magnitude[top]
+                )
                 if cost < least:
                     first, least = i, cost
             # From the root down: what was chosen given what was chosen above.
@@ -357,30 +357,37 @@ def _node(
     x: int,
     i: int,
     bit_worth: float,
+    nonzero: Floats,
+    magnitude: Floats,
+    divided: Floats,
 ) -> None:
     """Cost of a node with candidate `i`: as it is, or split."""
-    parts = bit_worth * _SPLIT_BITS
+    parts = bit_worth * divided[d, 1]
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             least = 3e38
             for j in range(_count(d - 1)):
                 dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
                 dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
-                cost = best[d - 1, v, u, j] + bit_worth * _bits(dx, dy)
+                cost = best[d - 1, v, u, j] + bit_worth * _bits(dx, dy, nonzero[d - 1], magnitude[d - 1])
                 if cost < least:
                     least, chosen[d - 1, v, u, i] = cost, j
             parts += least
-    split[d, y, x, i] = parts < leaf[d, y, x, i]
-    best[d, y, x, i] = min(parts, leaf[d, y, x, i])
+    whole = leaf[d, y, x, i] + bit_worth * divided[d, 0]
+    split[d, y, x, i] = parts < whole
+    best[d, y, x, i] = min(parts, whole)
 
 
 @compiled
-def _bits(x: int, y: int) -> float:
-    """About what coding a correction costs."""
+def _bits(x: int, y: int, nonzero: Floats, magnitude: Floats) -> float:
+    """About what coding a correction costs: bits of its flag [0 or 1], and of each axis' magnitude [2, 13]."""
     if x == 0 and y == 0:
-        return _NO_BITS
-    bits = _NEW_BITS
-    for m in (abs(x), abs(y)):
-        if m:
-            bits += 1 + 2 * math.log2(1 + m)
-    return bits
+        return nonzero[0]
+    return nonzero[1] + _size_bits(abs(x), magnitude[0]) + _size_bits(abs(y), magnitude[1])
+
+
+@compiled
+def _size_bits(m: int, magnitude: Floats) -> float:
+    last = len(magnitude) - 1
+    # Beyond the table as Exp-Golomb codes go.
+    return magnitude[m] if m < last else magnitude[last] + 2 * math.log2(m - last + 1)

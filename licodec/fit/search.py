@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy.motion import MotionRates
 from licodec.fit.motion import Steps, search_field
 from licodec.fit.motion_kernels import MODE_BITS
 from licodec.fit.presets import Preset
@@ -27,9 +30,15 @@ class MotionSearch:
         self._preset = preset
 
     def search(
-        self, picture: Picture, luma: Floats, known: Known, references: dict[int, Planes], bit_worth: float
+        self,
+        picture: Picture,
+        luma: Floats,
+        known: Known,
+        references: dict[int, Planes],
+        bit_worth: float,
+        rates: Sequence[MotionRates],
     ) -> tuple[list[Steps], npt.NDArray[np.uint8] | None]:
-        """Corrections for each distinct reference, and the blend map if there are two."""
+        """Corrections for each distinct reference, and the blend map if there are two; `rates`: of each reference."""
         own: list[Field] = []
         corrections: list[Steps] = []
         predictions: list[Floats] = []
@@ -41,7 +50,7 @@ class MotionSearch:
             share = _SHARE_OF_ERROR[two and not own]
             first = predictions[0] if predictions else None
             reference = references[frame][0]
-            steps = search_field(luma, reference, base, bit_worth, share, self._preset.sweeps, first)
+            steps = search_field(luma, reference, base, bit_worth, share, self._preset.sweeps, first, rates[len(own)])
             field = Field(frame, motion.clip(base + motion.compose(steps)))
             corrections.append(steps)
             own.append(field)

@@ -16,9 +16,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.entropy.coder import BitEncoder
+from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import Rates, default_rates, quantise
+from licodec.fit.residual import quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.synthesis import CropSet, train
 from licodec.model.config import ModelConfig
@@ -36,6 +38,8 @@ _PARAMETER_BYTES = 0.55
 """Of a trained parameter (measured: 4.4 bits)."""
 _MOST_OF_PAYLOAD = 0.12
 """Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
+_HALF_SIZE_CRF = -3.0
+"""Added where a segment is tried at half the size, where a sample stands for four and holds less noise."""
 _SAVE_EVERY = 30.0
 """Seconds of work that an interruption may cost."""
 
@@ -50,7 +54,7 @@ def split_groups(frames: int, distance: int) -> tuple[int, ...]:
 
 
 class SegmentFit:
-    """State of one segment's fit; `symbols` is complete after each `code` pass."""
+    """State of one segment's fit; `symbols` is complete after `code`."""
 
     def __init__(
         self,
@@ -65,10 +69,16 @@ class SegmentFit:
     ) -> None:
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset, self._seed = quality, preset, seed
-        self._rates: Rates = default_rates()
+        # What the entropy coder will have learnt when it comes to a picture.
+        self._coder = PictureCoder(geometry, config)
+        self._bits = BitEncoder()
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
+        self._importance: Importance = {}
+        self._offsets: dict[int, int] = {}
+        self._passed_on: dict[int, Floats] = {}
+        self._motion: Known = {}
 
     def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
         sx, sy = self._geometry.subsampling
@@ -83,6 +93,19 @@ class SegmentFit:
         ]
         return np.array(rows, np.uint8)
 
+    @property
+    def _pictures(self) -> list[Picture]:
+        return [picture for batch in pyramid(self.symbols.groups) for picture in batch]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture has its symbols."""
+        return len(self.symbols.pictures) == self.symbols.frames
+
+    def weigh(self, importance: Importance) -> None:
+        """Code from now on what matters more more finely."""
+        self._importance, self._offsets = importance, quantiser_offsets(self._pictures, importance)
+
     def code(self, crops: CropSet | None, done: Callable[[Picture], None] | None = None) -> None:
         """Find the motion and the residual of every picture in coding order, in closed loop, and take their crops.
 
@@ -93,7 +116,7 @@ class SegmentFit:
         threads = max(1, cv2.getNumThreads())
         with ThreadPoolExecutor(threads) as pool:
             # The pictures of a batch do not refer to each other.
-            for batch in pyramid(self.symbols.groups):
+            for batch in pyramid(self.symbols.groups, self._geometry.batch):
                 pictures.update({p.frame: p for p in batch})
                 for start in range(0, len(batch), threads):
                     some = batch[start : start + threads]
@@ -106,6 +129,8 @@ class SegmentFit:
                             crops.add(picture.frame, source, content.planes, content.apart, content.residual)
                         if done:
                             done(picture)
+                self._coder.code(self._bits, batch, self.symbols.pictures)
+        self._motion = contents.motion
 
     def _code_picture(
         self, picture: Picture, contents: Contents[Floats], references: dict[int, Planes]
@@ -121,23 +146,37 @@ class SegmentFit:
         steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
         if not known:
             self._quantise(picture, source, prediction.planes, steps)
-        return source, self._renderer.reconstruct(prediction, fields, symbols, steps)
+        content = self._renderer.reconstruct(prediction, fields, symbols, steps)
+        self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
+            source[0] - prediction.planes[0]
+        )
+        return source, content
 
     def _find_motion(
         self, picture: Picture, source: Planes, known: Known, references: dict[int, Planes]
     ) -> PictureSymbols:
         symbols = PictureSymbols.blank(self._geometry, self._config, picture)
+        symbols.quantiser = self._offsets.get(picture.frame, 0)
         worth = self._quality.bit_worth(picture.level)
-        symbols.corrections, symbols.blend = self._search.search(picture, source[0], known, references, worth)
+        rates = [self._coder.motion_rates(picture.level, second) for second in range(2)]
+        symbols.corrections, symbols.blend = self._search.search(picture, source[0], known, references, worth, rates)
         return symbols
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
         for g, members in enumerate(self._geometry.groups):
             wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
-            worth = self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
-            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, self._rates)
+            worth = self._quality.worth * steps[g] ** 2
+            importance = self._importance.get(picture.frame)
+            weights = None if importance is None else error_weights(importance, self._geometry, g)
+            rates = self._coder.rates(g, picture.level)
+            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, self._coder.past(picture, g), weights)
             symbols.levels[g] = SparseLevels.of(levels)
+
+    def importance(self) -> Importance:
+        """What hangs on each cell of each picture, after `code`."""
+        blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
+        return propagate(self._pictures, self._passed_on, self._motion, blends)
 
     def network_may_pay(self) -> bool:
         """Whether a network is worth trying: its bytes must be few beside those it is to save a part of."""
@@ -200,6 +239,33 @@ def _pad(plane: Floats, shape: tuple[int, int]) -> Floats:
     return cv2.copyMakeBorder(plane, 0, shape[0] - plane.shape[0], 0, shape[1] - plane.shape[1], cv2.BORDER_REPLICATE)
 
 
+def look_ahead(
+    geometry: Geometry,
+    config: ModelConfig,
+    source: Source,
+    groups: tuple[int, ...],
+    quality: Quality,
+    preset: Preset,
+    done: Callable[[int], None],
+) -> Importance:
+    """Importance of a segment's cells, from a fit of its luma at half the size: a quarter of the work or less."""
+    rows, columns = geometry.shapes[0]
+    half = Geometry(((-(-rows // 2), -(-columns // 2)),), (1, 1))
+
+    def halved(frame: int) -> Planes:
+        luma = _pad(source(frame)[0], (2 * half.shapes[0][0], 2 * half.shapes[0][1]))
+        return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
+
+    finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
+    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1))
+    fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
+    node_rows, node_columns = geometry.node_shapes[0]
+    return {
+        frame: values.repeat(2, axis=0).repeat(2, axis=1)[:node_rows, :node_columns]
+        for frame, values in fit.importance().items()
+    }
+
+
 def fit_segment(
     geometry: Geometry,
     config: ModelConfig,
@@ -215,10 +281,17 @@ def fit_segment(
     partial: bytes | None = None,
     save_partial: Callable[[bytes], None] | None = None,
 ) -> bytes:
-    """Payload of a segment: code every picture, then train the synthesis on what came out."""
-    fit = SegmentFit(geometry, config, source, split_groups(frames, preset.group), quality, preset, seed=seed)
+    """Payload of a segment: look ahead, code every picture, then train the synthesis on what came out."""
+    groups = split_groups(frames, preset.group)
+    fit = SegmentFit(geometry, config, source, groups, quality, preset, seed=seed)
     if partial is not None:
         fit.resume(partial)
+    if not fit.complete:
+        fit.weigh(
+            look_ahead(
+                geometry, config, source, groups, quality, preset, lambda done: report("look ahead", done, frames)
+            )
+        )
     crops = CropSet(geometry, frames, seed, preset.steps) if preset.steps else None
     ends = list(itertools.accumulate(fit.symbols.groups, initial=0))
     done, saved = 0, time.monotonic()

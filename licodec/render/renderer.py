@@ -28,6 +28,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.quant.steps import coefficients_of
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.network import Network
@@ -177,7 +178,7 @@ class Renderer(ABC, Generic[Array]):
         for blocks in occupied(sizes, levels):
             n, basis = blocks.size, self._bases[blocks.size]
             coefficients = self._zeros((blocks.place.shape[1], n, n))
-            coefficients.reshape(-1)[self.upload(blocks.index)] = self.upload(blocks.value * np.float32(step))
+            coefficients.reshape(-1)[self.upload(blocks.index)] = self.upload(coefficients_of(blocks.value, step))
             plane, row, column = self.upload(blocks.place)
             cells = out.reshape(planes, rows // n, n, columns // n, n).swapaxes(2, 3)
             cells[plane, row, column] = basis.T @ coefficients @ basis

@@ -229,7 +229,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[licodec.Prog
 
 def test_progress_goes_through_every_stage_of_every_segment(told: list[licodec.Progress]) -> None:
     stages = list(dict.fromkeys((p.segment, p.stage) for p in told))
-    assert stages == [(i, stage) for i in range(2) for stage in ("code", "train", "check")]
+    assert stages == [(i, stage) for i in range(2) for stage in ("look ahead", "code", "train", "check")]
     for segment, stage in stages:
         steps = [(p.step, p.steps) for p in told if (p.segment, p.stage) == (segment, stage)]
         count = STEPS if stage == "train" else 3

@@ -49,7 +49,7 @@ def test_a_psnr_is_met_within_a_tenth_of_a_decibel(source: Path, tmp_path: Path)
     settings = ultrafast(target_psnr=44)
     report = licodec.encode(source, tmp_path / "a.linr", settings, progress=lambda p: stages.append(p.stage))
     assert report.psnr_y == pytest.approx(44, abs=0.1)
-    assert list(dict.fromkeys(stages)) == ["search", "code", "train", "check"]
+    assert list(dict.fromkeys(stages)) == ["search", "look ahead", "code", "train", "check"]
 
 
 @pytest.mark.parametrize("settings", [{"target_size": 200}, {"bitrate": 1e9}, {"target_psnr": 5}])

@@ -13,13 +13,25 @@ from hypothesis.extra.numpy import arrays
 from fit.patterns import grid, texture
 from licodec.entropy.coder import BitEncoder
 from licodec.entropy.residual import ResidualCoder, ResidualSymbols
+from licodec.entropy.segment import PictureCoder
 from licodec.fit.presets import Quality
-from licodec.fit.residual import default_rates, quantise
+from licodec.fit.residual import quantise
+from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL, SIZES, forward, inverse, to_blocks
+from licodec.model.geometry import Geometry
+from licodec.quant.steps import ONE, coefficients_of
 
-RATES = default_rates()
+PICTURES = PictureCoder(Geometry(((64, 96), (32, 48), (32, 48)), (2, 2)), ModelConfig())
 WORTH = Quality(0).worth
 """Squared error a bit is worth, over the squared step."""
+
+
+def choose(
+    residual: np.ndarray, step: float, lam: float, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes and levels of a residual whose references hold no activity."""
+    past = np.zeros((2, residual.shape[1] // CELL, residual.shape[2] // CELL), np.uint8)
+    return quantise(residual, step, lam, PICTURES.rates(len(residual) - 1, 2), past, weights)
 
 
 def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
@@ -27,7 +39,7 @@ def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
     out = np.zeros(levels.shape, np.float32)
     for s, size in enumerate(SIZES):
         chosen = sizes[:: size // CELL, :: size // CELL] == s
-        blocks = inverse(to_blocks(levels, size).astype(np.float32) * np.float32(step))
+        blocks = inverse(to_blocks(coefficients_of(levels, step), size))
         to_blocks(out, size)[:, chosen] = blocks[:, chosen]
     return out
 
@@ -49,7 +61,7 @@ def test_rate_falls_and_error_rises_with_the_step() -> None:
     residual = detailed()
     rates, errors = [], []
     for step in (2.0, 4.0, 8.0, 16.0, 32.0):
-        sizes, levels = quantise(residual, step, WORTH * step**2, RATES)
+        sizes, levels = choose(residual, step, WORTH * step**2)
         rates.append(coded_bits(sizes, levels))
         errors.append(float(np.square(residual - rebuilt(sizes, levels, step)).mean()))
     assert all(a > 1.2 * b for a, b in pairwise(rates))
@@ -61,16 +73,16 @@ def test_rate_falls_and_error_rises_with_the_step() -> None:
 
 def test_coefficients_are_rounded_to_the_nearest_when_bits_are_free() -> None:
     residual, step = detailed(), 4.0
-    sizes, levels = quantise(residual, step, 0.0, RATES)
+    sizes, levels = choose(residual, step, 1e-6)
     for s, size in enumerate(SIZES):
         chosen = sizes[:: size // CELL, :: size // CELL] == s
-        wanted, found = (to_blocks(p, size)[:, chosen] for p in (residual, levels * np.float32(step)))
-        assert np.abs(forward(wanted) - found).max(initial=0) <= step * 0.501
+        wanted, found = (to_blocks(p, size)[:, chosen] for p in (residual, coefficients_of(levels, step)))
+        assert np.abs(forward(wanted) - found).max(initial=0) <= step * ONE / 2 * 1.001
 
 
 def test_dearer_bits_trade_error_for_rate() -> None:
     residual, step = detailed(), 8.0
-    cheap, dear = (quantise(residual, step, worth * step**2, RATES) for worth in (0.05, 0.5))
+    cheap, dear = (choose(residual, step, worth * step**2) for worth in (0.05, 0.5))
     assert coded_bits(*dear) < 0.9 * coded_bits(*cheap)
     errors = [np.square(residual - rebuilt(*found, step)).mean() for found in (cheap, dear)]
     assert errors[0] < errors[1]
@@ -78,19 +90,19 @@ def test_dearer_bits_trade_error_for_rate() -> None:
 
 @pytest.mark.parametrize("planes", [1, 2])
 def test_a_zero_residual_has_no_levels(planes: int) -> None:
-    sizes, levels = quantise(np.zeros((planes, 64, 96), np.float32), 4.0, WORTH * 16, RATES)
+    sizes, levels = choose(np.zeros((planes, 64, 96), np.float32), 4.0, WORTH * 16)
     assert not levels.any()
     assert (sizes == 2).all()
 
 
 def test_faint_noise_is_not_worth_a_level() -> None:
     noise = np.random.default_rng(0).normal(0, 1, (1, 64, 64)).astype(np.float32)
-    assert not quantise(noise, 8.0, WORTH * 64, RATES)[1].any()
+    assert not choose(noise, 8.0, WORTH * 64)[1].any()
 
 
 def test_a_smooth_ramp_takes_the_largest_blocks() -> None:
     x, y = grid(64, 64)
-    sizes, levels = quantise((x + 0.5 * y - 48)[None].astype(np.float32), 4.0, WORTH * 16, RATES)
+    sizes, levels = choose((x + 0.5 * y - 48)[None].astype(np.float32), 4.0, WORTH * 16)
     assert (sizes == 2).all()
     assert levels.any()
 
@@ -98,7 +110,7 @@ def test_a_smooth_ramp_takes_the_largest_blocks() -> None:
 def test_an_isolated_detail_takes_the_smallest_blocks_around_it_alone() -> None:
     residual = np.zeros((1, 64, 64), np.float32)
     residual[0, 42:46, 18:22] = np.array([[1, -1], [-1, 1]]).repeat(2, 0).repeat(2, 1) * 60
-    sizes, levels = quantise(residual, 6.0, WORTH * 36, RATES)
+    sizes, levels = choose(residual, 6.0, WORTH * 36)
     assert sizes[5, 2] == 0
     assert (sizes[:4] == 2).all()
     assert (sizes[:, 4:] == 2).all()
@@ -111,7 +123,7 @@ def test_an_isolated_detail_takes_the_smallest_blocks_around_it_alone() -> None:
 def test_both_planes_of_a_group_share_sizes_and_keep_their_own_levels() -> None:
     x, y = grid(64, 64)
     ramp = (x + 0.5 * y - 48).astype(np.float32)
-    sizes, levels = quantise(np.stack([ramp, -ramp]), 4.0, WORTH * 16, RATES)
+    sizes, levels = choose(np.stack([ramp, -ramp]), 4.0, WORTH * 16)
     assert sizes.shape == (8, 8)
     np.testing.assert_array_equal(levels[0], -levels[1])
 
@@ -120,7 +132,7 @@ def test_both_planes_of_a_group_share_sizes_and_keep_their_own_levels() -> None:
 @given(arrays(np.float32, (1, 4, 4), elements=st.floats(-200, 200, width=16)), st.floats(1, 64))
 def test_sizes_tile_the_plane_and_nothing_costs_more_than_leaving_it_out(cells: np.ndarray, step: float) -> None:
     residual = cells.repeat(16, 1).repeat(16, 2)
-    sizes, levels = quantise(residual, step, WORTH * step**2, RATES)
+    sizes, levels = choose(residual, step, WORTH * step**2)
     for s, size in enumerate(SIZES):
         factor = size // CELL
         tiles = (sizes == s).reshape(8 // factor, factor, 8 // factor, factor)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from fit.patterns import grid, panned, texture, with_neutral_chroma
+from licodec.entropy.segment import PictureCoder
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.search import MotionSearch
 from licodec.model import motion
+from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import UNIT, Field
 from licodec.model.pyramid import Picture
@@ -20,6 +22,8 @@ NODES = GEOMETRY.node_shapes[0]
 TEXTURE = texture(3)
 WORTH = Quality(24).bit_worth(1)
 ANCHOR = Picture(1, 1, (0, 0))
+PICTURES = PictureCoder(GEOMETRY, ModelConfig())
+RATES = {level: [PICTURES.motion_rates(level, second) for second in range(2)] for level in (1, 2)}
 PRESET = pytest.mark.parametrize("preset", ["ultrafast", "medium"])
 
 
@@ -28,7 +32,9 @@ def search(
 ) -> tuple[np.ndarray, int]:
     """Vectors in samples [rows, columns, 2] from a picture into its one reference, and how many corrections."""
     references = {0: with_neutral_chroma(reference, INFO)}
-    found, blend = MotionSearch(GEOMETRY, PRESETS[preset]).search(ANCHOR, luma, {0: []}, references, bit_worth)
+    found, blend = MotionSearch(GEOMETRY, PRESETS[preset]).search(
+        ANCHOR, luma, {0: []}, references, bit_worth, RATES[1]
+    )
     assert blend is None
     (field,) = motion.fields(ANCHOR, found, {0: []}, NODES)
     return field.vectors / UNIT, sum(int(step.any(axis=-1).sum()) for step in found[0])
@@ -92,7 +98,9 @@ def test_motion_that_the_base_field_already_tells_is_free() -> None:
     lumas = {t: panned(TEXTURE, 96, 64, t, (1.0, -0.5)) for t in (0, 2, 4)}
     known = {0: [], 4: [Field(0, np.broadcast_to(np.array([-16, 8], np.int32), (*NODES, 2)))]}
     references = {t: with_neutral_chroma(lumas[t], INFO) for t in (0, 4)}
-    found, _ = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(picture, lumas[2], known, references, WORTH)
+    found, _ = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(
+        picture, lumas[2], known, references, WORTH, RATES[2]
+    )
     for steps in found:
         # Away from the borders, which one of the two references does not show.
         assert not steps[0][2:-2, 2:-2].any()
@@ -108,7 +116,7 @@ def test_the_blend_trusts_the_reference_that_shows_the_place() -> None:
     past, future = np.where(x < 32, grey, whole), np.where(x >= 64, grey, whole)
     references = {0: with_neutral_chroma(past, INFO), 2: with_neutral_chroma(future, INFO)}
     known = {0: [], 2: [Field(0, np.zeros((*NODES, 2), np.int32))]}
-    _, blend = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(picture, whole, known, references, WORTH)
+    _, blend = MotionSearch(GEOMETRY, PRESETS["ultrafast"]).search(picture, whole, known, references, WORTH, RATES[2])
     assert blend is not None
     assert blend.shape == GEOMETRY.blend_shape == (4, 6)
     assert (blend[:, :2] == 2).all()
