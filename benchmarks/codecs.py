@@ -141,9 +141,11 @@ class Licodec:
         return self.effort if self.max_time is None else f"{self.effort}-{self.max_time:g}s"
 
     def encode(self, source: Path, folder: Path, point: float) -> Encoded:
-        path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.linr"
+        # All digits: it may be a number of bytes.
+        value = f"{point:.12g}"
+        path = folder / f"{source.stem}-{self.name}-{self.preset}-{value}.linr"
         limit = () if self.max_time is None else ("--max-time", f"{self.max_time:g}s")
-        arguments = [*self.options, "--preset", self.effort, *limit, self.target, f"{point:g}", "-y"]
+        arguments = [*self.options, "--preset", self.effort, *limit, self.target, value, "-y"]
         times = Stopwatch()
         with times.running():
             _licodec("encode", str(source), str(path), *arguments)

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quick:
             chosen = [codecs.quick(codec, QUICK_SECONDS, QUICK_POINTS) for codec in chosen]
         clips = _clips(options)
-        jsonl = options.out / f"{options.name}.jsonl"
+        # Clips of a few frames have no place in the means of whole ones.
+        jsonl = options.out / f"{options.name or ('quick' if options.quick else 'rd')}.jsonl"
         run = shlex.join(["python", "-m", "benchmarks.rd", *(sys.argv[1:] if arguments is None else arguments)])
         for clip in clips:
             measure_missing(prepare(clip, options.work / "clips"), chosen, jsonl, options.work, run, options.redo)
@@ -165,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"wall time of each encode by nerv and hnerv where none is stated; default {codecs.PEER_SECONDS:g}",
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
-    parser.add_argument("--name", default="rd", help="stem of the files in it")
+    parser.add_argument("--name", help="stem of the files in it; default rd, or quick with --quick")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="folder of clips and encodes")
     parser.add_argument("--crop", type=_size, metavar="ROWSxCOLUMNS", help="cut this from the centre of every clip")
     parser.add_argument("--frames", type=int, help="encode only so many frames")

@@ -32,8 +32,8 @@ PACKING_SECONDS = 1.0
 def load(path: Path) -> tuple[torch.Tensor, VideoInfo]:
     """RGB as it is measured [frames, 3, height, width] of uint8, and the format of the video."""
     with open_source(path) as source:
-        pictures = [measured_rgb(frame, source.info) for frame in source.frames()]
-        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(), source.info
+        pictures = [np.moveaxis(measured_rgb(frame, source.info), 2, 0).copy() for frame in source.frames()]
+        return torch.from_numpy(np.stack(pictures)), source.info
 
 
 def encode(

@@ -37,8 +37,9 @@ class NeRV(nn.Module):
 
     def embed(self, pictures: torch.Tensor | None, times: torch.Tensor) -> torch.Tensor:
         """[n, 160] of the times (0..1) of frames; the pictures themselves are not looked at."""
-        angles = times[:, None] * (math.pi * BASE ** torch.arange(FREQUENCIES, device=times.device))
-        return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+        # In double precision: angles go up to 1e8, whose sines in single precision no two devices agree on.
+        angles = times.double()[:, None] * (math.pi * BASE ** torch.arange(FREQUENCIES, device=times.device).double())
+        return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1).float()
 
     def forward(self, embedding: torch.Tensor) -> torch.Tensor:
         """Pictures [n, 3, rows, columns] in 0..1 from what `embed` gives."""

@@ -48,8 +48,8 @@ def rate_at(share: float) -> float:
 
 
 def times(frames: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Times of the frames, 0 to just below 1."""
-    return torch.arange(frames, device=device) / frames
+    """Times of the frames, 0 to just below 1, in float64."""
+    return torch.arange(frames, device=device).double() / frames
 
 
 def prepared(pictures: torch.Tensor, shape: Shape) -> torch.Tensor:

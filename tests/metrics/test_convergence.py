@@ -41,6 +41,21 @@ def test_everybody_takes_part_at_the_same_bytes() -> None:
         assert codec.points == ((0.4,) if codec.name in codecs.PEERS else (5000.0,))
 
 
+def test_licodec_is_asked_for_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(*words: str) -> None:
+        asked.append(words)
+        Path(words[2]).touch()
+
+    monkeypatch.setattr(codecs, "_licodec", run)
+    codec = codecs.Licodec("licodec", "slow", (), max_time=90, target="--target-size")
+    codec.encode(tmp_path / "a.y4m", tmp_path, 6757376.0)
+    codecs.Licodec("licodec", "fast", ()).encode(tmp_path / "a.y4m", tmp_path, 27.5)
+    assert asked[0][3:] == ("--preset", "slow", "--max-time", "90s", "--target-size", "6757376", "-y")
+    assert asked[1][3:] == ("--preset", "fast", "--crf", "27.5", "-y")
+
+
 @pytest.mark.parametrize(
     ("codec", "preset", "expected"),
     [

@@ -215,6 +215,9 @@ def test_published_points_stand_beside_the_whole_clip_that_they_are_of() -> None
     # 1.5 M parameters of 8 bits on 132 frames of 640x1280.
     assert "0.1110:30.87" in table
     assert published.NOTE in table
+    whole = markdown(by_clip([replace(ours, clip="bunny-720p")]))
+    assert "HNeRV-Boost (published)" in whole
+    assert "300 epochs" not in whole  # of the crop alone
     for other in (replace(ours, frames=24), replace(ours, clip="bikes")):
         assert "published" not in markdown(by_clip([other]))
 
