@@ -1,9 +1,11 @@
 """Command line of the implicit codecs of others.
 
-python -m benchmarks.peers encode clip.y4m clip.peer --model hnerv --bpp 0.05 --time 300
-python -m benchmarks.peers encode clip.y4m clip.peer --model nerv --parameters 1.5M --epochs 300
-python -m benchmarks.peers decode clip.peer clip.y4m
-python -m benchmarks.peers published --out benchmarks/results
+    python -m benchmarks.peers encode clip.y4m clip.peer --model hnerv --bpp 0.05 --time 300
+    python -m benchmarks.peers encode clip.y4m clip.peer --model nerv --parameters 1.5M --epochs 300
+    python -m benchmarks.peers decode clip.peer clip.y4m
+    python -m benchmarks.peers published --out benchmarks/results
+
+A time counts from the start of the program to the file, reading and packing included.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pathlib import Path  # noqa: E402
 
 # As the program licodec does: threads that wait sleep. Read when PyTorch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch  # noqa: E402
 
 from benchmarks.clips import SUITE, clips_of, prepare  # noqa: E402
 from benchmarks.peers import coding, published  # noqa: E402
@@ -72,15 +76,15 @@ def _published(options: argparse.Namespace) -> None:
     )
 
 
-def _every(seconds: float) -> Callable[[float, float], None]:
+def _every(seconds: float) -> Callable[[float, torch.Tensor], None]:
     """Progress on standard error, not more often than that."""
     told = time.monotonic()
 
-    def progress(share: float, error: float) -> None:
+    def progress(share: float, error: torch.Tensor) -> None:
         nonlocal told
         if time.monotonic() - told > seconds:
             told = time.monotonic()
-            print(f"{share:.1%}, squared error of a batch {error:.2e}", file=sys.stderr, flush=True)
+            print(f"{share:.1%}, squared error of a batch {float(error):.2e}", file=sys.stderr, flush=True)
 
     return progress
 

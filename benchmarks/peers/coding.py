@@ -46,7 +46,7 @@ def encode(
     *,
     device: str = "cpu",
     seed: int = 0,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Callable[[float, torch.Tensor], None] | None = None,
 ) -> str:
     """Train a network of some number of parameters, or for about `bpp` bits a pixel, and write it; what was done."""
     pictures, info = load(source)

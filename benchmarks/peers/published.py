@@ -69,11 +69,11 @@ def _trained(
     network = build(shape)
     started, told = time.monotonic(), 0.0
 
-    def progress(share: float, error: float) -> None:
+    def progress(share: float, error: torch.Tensor) -> None:
         nonlocal told
         if time.monotonic() - told > 30:
             told = time.monotonic()
-            say(f"{model} {size:g}M: {share:.1%}, squared error of a batch {error:.2e}")
+            say(f"{model} {size:g}M: {share:.1%}, squared error of a batch {float(error):.2e}")
 
     train(network, shape, pictures, Budget(epochs), device=device, progress=progress)
     seconds = time.monotonic() - started

@@ -55,7 +55,6 @@ def times(frames: int, device: torch.device | str = "cpu") -> torch.Tensor:
 def prepared(pictures: torch.Tensor, shape: Shape) -> torch.Tensor:
     """[n, 3, rows, columns] uint8 to 0..1, enlarged to what the network makes by repeating the last samples."""
     down, across = shape.padded[0] - shape.height, shape.padded[1] - shape.width
-    # Frames are far larger than what is missing on one side, which replication wants.
     return F.pad(pictures.float() / 255, (0, across, 0, down), mode="replicate")
 
 
@@ -67,12 +66,12 @@ def train(
     *,
     device: str = "cpu",
     seed: int = 0,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Callable[[float, torch.Tensor], None] | None = None,
 ) -> int:
     """Train in place on pictures [frames, 3, height, width] of uint8; the number of epochs begun.
 
     In bfloat16 where the device computes convolutions in it; parameters and the loss stay float32. `progress` is
-    told the share that is over and the mean squared error of the last batch.
+    told the share that is over and the mean squared error of the last batch, on the device: to read it is to wait.
     """
     # Channels last: NeRV trains in half the time on a CPU.
     network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -98,7 +97,7 @@ def train(
         optimiser.step()
         steps += 1
         if progress:
-            progress(share, float(loss.detach()))
+            progress(share, loss.detach())
     return -(-steps // epoch_steps)
 
 
