@@ -186,6 +186,18 @@ def test_planes_of_the_rgb_that_is_measured_are_the_planes_themselves(random_fra
         assert np.abs(made.astype(int) - plane).max() <= scale
 
 
+def test_taking_means_for_chroma_makes_an_error_smaller() -> None:
+    info = VideoInfo(64, 48)
+    planes = tuple(
+        np.full(shape, value, np.uint8) for shape, value in zip(info.plane_shapes, (120, 110, 140), strict=True)
+    )
+    rgb = measured_rgb(Frame(planes, 0, 1), info).astype(np.float32)
+    wrong = rgb + np.random.default_rng(0).normal(0, 10, rgb.shape).astype(np.float32)
+    made = measured_rgb(Frame(coding.to_planes(wrong / 255, info), 0, 1), info)
+    # What is left of the error: all of luma's part, a quarter of chroma's two.
+    assert np.square(made - rgb).mean() < 0.7 * np.square(wrong - rgb).mean()
+
+
 def test_bits_a_pixel_are_met_roughly_as_a_codec_of_the_benchmark(clip: Path, tmp_path: Path) -> None:
     peer = codec("hnerv-2s", (6.0,))
     assert (peer.name, peer.preset, peer.points) == ("hnerv", "2s", (6.0,))
