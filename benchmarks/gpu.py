@@ -7,6 +7,7 @@ It runs the tests marked `needs_cuda`, encodes sample clips (one with preset slo
 them on the CPU and the GPU at native size, twice the size and (1080p) in 4K, compares the pixels, and measures
 the synthesis network and its training alone. Without a GPU the rows of the CPU are what is left, and the pixels
 compared are those of PyTorch on the CPU. Results are in DIR/gpu.json and DIR/gpu.md, written anew after each part.
+Only NeRV and HNeRV against their published figures is another command: `python -m benchmarks.peers published`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The renderer alone: its speed stage by stage, its network, how far devices are apart. Parts of `benchmarks.gpu`."""
+"""The renderer alone: its speed stage by stage, its network, how far devices are apart.
+
+Parts of `benchmarks.gpu` and `benchmarks.goals`.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +112,38 @@ def _play(sample: Sample, renderer: Renderer[Any], view: View) -> float:
             renderer.rgb(renderer.view(player.render(i), view, info), view.info(info))
     wait(renderer.device.type)
     return time.perf_counter() - start
+
+
+def decoding(path: Path, passes: int) -> dict[str, float]:
+    """Milliseconds a frame that `licodec decode FILE null:` spends on the CPU, stage by stage, in the best passes.
+
+    One stage after the other, with nothing beside it: `entropy` parses all symbols, the others are timed while the
+    frames are played from them. A decode parses in a thread of its own while it renders, so that it takes less than
+    `sum`. `colour` makes integer planes of the video's own format; `rgb` is what a tensor takes instead of that.
+    """
+    with LinrReader(path) as reader:
+        info, frames = reader.info, sum(entry.frame_count for entry in reader.segments)
+    best: dict[str, float] = {}
+    for _ in range(passes):
+        seconds = dict.fromkeys(("predict", "reconstruct", "synthesise", "download", "rgb"), 0.0)
+        renderer = open_renderer(Geometry.of(info))
+        for name in seconds:
+            setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, "cpu"))
+        players = list(_players(path, renderer))
+        start = time.perf_counter()
+        for player in players:
+            player.parse()
+        stages = {"entropy": time.perf_counter() - start}
+        for player in players:
+            for i in range(player.frames):
+                planes = player.render(i)
+                renderer.download(planes, info)
+                renderer.rgb(planes, info)
+        rgb = seconds.pop("rgb")
+        stages |= {"colour" if name == "download" else name: spent for name, spent in seconds.items()}
+        stages |= {"sum": sum(stages.values()), "rgb": rgb}
+        best = {name: min(spent, best.get(name, spent)) for name, spent in stages.items()}
+    return {name: 1000 * spent / frames for name, spent in best.items()}
 
 
 def _timed(function: Callable, name: str, seconds: dict[str, float], device: str) -> Callable:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks import published
 from benchmarks.results import Result, read
 from licodec.metrics.bd_rate import BDRate, bd_rate
 from licodec.metrics.plot import plot_rd
@@ -28,25 +29,36 @@ def write_report(jsonl: Path) -> list[Path]:
     plots = []
     for clip, curves in clips.items():
         plots.append(jsonl.with_name(f"{jsonl.stem}-{clip}.png"))
-        points = {label: _curve(curve, "psnr_rgb") for label, curve in curves.items()}
-        plot_rd(points, plots[-1], title=f"{clip}, {next(iter(curves.values()))[0].frames} frames")
+        plot_rd(_with_published(curves), plots[-1], title=f"{clip}, {_any(curves).frames} frames")
     return [table, *plots]
 
 
+def _with_published(curves: Curves) -> dict[str, Sequence[tuple[float, float]]]:
+    """What a plot shows: measured curves, then published ones of the same clip."""
+    measured = {label: _curve(curve, "psnr_rgb") for label, curve in curves.items()}
+    return measured | {f"{other.name} (published)": other.points for other in published.beside(_any(curves))}
+
+
 def by_clip(results: Sequence[Result]) -> dict[str, Curves]:
-    """Results by clip, then by codec and preset."""
+    """Results by clip, then by codec and preset; whole clips of UVG once more as the mean that others publish."""
     clips: dict[str, Curves] = {}
-    for result in results:
+    for result in [*results, *published.uvg_means(results)]:
         clips.setdefault(result.clip, {}).setdefault(result.label, []).append(result)
     return clips
+
+
+def _any(curves: Curves) -> Result:
+    """A result of the clip."""
+    return next(iter(curves.values()))[0]
 
 
 def markdown(clips: dict[str, Curves]) -> str:
     """All tables: BD-rates against each anchor there is, then the points of each clip."""
     lines = ["# Rate-distortion", "", *_about(clips)]
+    single = {clip: curves for clip, curves in clips.items() if not clip.startswith(published.UVG_MEAN)}
     for anchor in ANCHORS:
-        if any(anchor in curves for curves in clips.values()):
-            lines += _bd_table(clips, anchor)
+        if any(anchor in curves for curves in single.values()):
+            lines += bd_table(single, anchor, f"BD-rate against {anchor}: {' / '.join(METRICS.values())}, %")
     for clip, curves in clips.items():
         lines += _points_table(clip, curves)
     return "\n".join(lines)
@@ -59,8 +71,9 @@ def _about(clips: dict[str, Curves]) -> list[str]:
     return [
         "PSNR is the mean of the frames' PSNR, RGB after rounding to 8 bits; MS-SSIM is luma's.",
         "bpp counts the packets and parameter sets of a classical codec (not the mp4 around them), and the",
-        "whole file of licodec.",
-        "Seconds: wall time, and CPU time of all threads behind it, summed over the points.",
+        "whole file of licodec, NeRV and HNeRV.",
+        "Seconds: wall time, and CPU time of all threads behind it, summed over the points. A preset with a time",
+        "(`300s`) had that much wall time for each of its points.",
         "",
         *[f"- {name}" for name in machines],
         *[f"- `{run}`" for run in runs],
@@ -68,18 +81,19 @@ def _about(clips: dict[str, Curves]) -> list[str]:
     ]
 
 
-def _bd_table(clips: dict[str, Curves], anchor: str) -> list[str]:
+def bd_table(clips: dict[str, Curves], anchor: str, title: str) -> list[str]:
+    """Lines of a table: every codec against the one labelled `anchor`, per clip and averaged."""
     lines = [
-        f"## BD-rate against {anchor}: {' / '.join(METRICS.values())}, %",
+        f"## {title}",
         "",
         "Negative: fewer bytes for the same quality. `?`: less than half of the qualities are shared.",
         "",
-        _row("codec", *clips, "mean"),
-        _row("---", *["---:"] * (len(clips) + 1)),
+        row("codec", *clips, "mean"),
+        row("---", *["---:"] * (len(clips) + 1)),
     ]
     for label in sorted({label for curves in clips.values() for label in curves} - {anchor}):
         rates = [_bd(curves, anchor, label) for curves in clips.values()]
-        lines.append(_row(label, *map(_cell, rates), _cell(_mean(rates))))
+        lines.append(row(label, *map(_cell, rates), _cell(_mean(rates))))
     return [*lines, ""]
 
 
@@ -115,12 +129,12 @@ def _cell(triple: list[BDRate] | None) -> str:
 
 
 def _points_table(clip: str, curves: Curves) -> list[str]:
-    size = next(iter(curves.values()))[0]
+    size = _any(curves)
     lines = [
         f"## {clip}: {size.width}x{size.height}, {size.frames} frames",
         "",
-        _row("codec", "bpp:RGB PSNR", "bpp:YUV PSNR", "MS-SSIM", "seconds (CPU)"),
-        _row(*["---"] * 4, "---:"),
+        row("codec", "bpp:RGB PSNR", "bpp:YUV PSNR", "MS-SSIM", "seconds (CPU)"),
+        row(*["---"] * 4, "---:"),
     ]
     for label, curve in sorted(curves.items()):
         best_first = sorted(curve, key=lambda result: -result.bpp)
@@ -129,11 +143,18 @@ def _points_table(clip: str, curves: Curves) -> list[str]:
             " ".join(f"{r.bpp:.4f}:{r.metrics[metric]:.2f}" for r in best_first) for metric in ("psnr_rgb", "psnr_yuv")
         )
         similar = " ".join(f"{r.metrics['ms_ssim']:.4f}" for r in best_first)
-        lines.append(_row(label, rgb, yuv, similar, f"{wall:.0f} ({cpu:.0f})"))
+        lines.append(row(label, rgb, yuv, similar, f"{wall:.0f} ({cpu:.0f})"))
+    others = published.beside(size)
+    for other in others:
+        points = " ".join(f"{bpp:.4f}:{psnr:.2f}" for bpp, psnr in sorted(other.points, reverse=True))
+        lines.append(row(f"{other.name} (published)", points, "-", "-", "-"))
+    if others:
+        lines += ["", published.NOTE, *(f"- {source}" for source in dict.fromkeys(other.source for other in others))]
     return [*lines, ""]
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

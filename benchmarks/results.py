@@ -54,7 +54,7 @@ class Result:
     machine: str
     """CPU and how many of them were used."""
     versions: str
-    """Of PyAV and FFmpeg's libavcodec."""
+    """Of PyAV, FFmpeg's libavcodec and PyTorch."""
     commit: str
     """Of this repository; `+` behind it if files were changed."""
 
@@ -104,10 +104,11 @@ def cpus() -> int:
 
 
 def versions() -> str:
-    """Versions that decide what the classical encoders do."""
+    """Versions that decide what the encoders do."""
     import av
 
-    return f"av {version('av')}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+    libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"av {version('av')}, libavcodec {libavcodec}, torch {version('torch')}"
 
 
 def commit() -> str:

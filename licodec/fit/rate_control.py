@@ -10,6 +10,10 @@ from licodec.errors import TargetError
 from licodec.fit.settings import CRF_RANGE, DEFAULT_CRF
 
 _TRIALS = 9
+_NARROW = 0.02
+"""Where the ends of a bracket are this close and the band is not between them, the curve jumps over it."""
+_AROUND = (0.3, -0.3, 0.6, -0.6, 1.0, -1.0)
+"""Away from a jump to look for the band again: on clips of a few blocks quality is no smooth function of CRF."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,20 @@ def search_crf(target: Target, measure: Callable[[float], float], start: float |
         else:
             high = crf
         if (
-            high - low < 1e-3
+            high - low < _NARROW
             or (crf == CRF_RANGE[1] and found > target.high)
             or (crf == CRF_RANGE[0] and found < target.low)
         ):
             break
         crf = _next(target, known, low, high)
+    # A size has an answer on one side of the jump.
+    if target.name != "size" and CRF_RANGE[0] < low and high < CRF_RANGE[1]:
+        for away in _AROUND:
+            crf = min(max((low + high) / 2 + away, CRF_RANGE[0]), CRF_RANGE[1])
+            found = measure(crf)
+            known.append((crf, found))
+            if target.low <= found <= target.high:
+                return crf
     # A file smaller than the band keeps the promise of a size: where the curve jumps over it, or ends below it.
     fitting = [(f, c) for c, f in known if f <= target.high]
     if target.name == "size" and fitting and (len(fitting) < len(known) or CRF_RANGE[0] in dict(known)):

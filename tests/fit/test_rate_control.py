@@ -136,3 +136,12 @@ def test_where_the_curve_jumps_over_a_size_the_largest_file_below_it_is_taken(
     found = curve(search_crf(Target.size(math.exp(goal), exact=True), measure))
     assert min(below, goal) - 0.031 <= found <= goal
     assert len(trials) <= TRIALS
+
+
+def test_a_jump_over_the_band_is_left_for_where_the_curve_passes_it_again() -> None:
+    """As on a clip of a few blocks: 38 dB is jumped over at CRF 36.8, and met between 35.9 and 36.3 alone."""
+
+    def quality(crf: float) -> float:
+        return 38.0 if 35.9 < crf < 36.3 else 50 - crf / 3 + (0.5 if crf < 36.8 else -0.5)
+
+    assert 35.9 < search_crf(Target.psnr(38), quality) < 36.3

@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks import published
 from benchmarks.clips import Clip, clips_of, prepare
-from benchmarks.codecs import codec
+from benchmarks.codecs import Licodec, Peer, codec, quick
 from benchmarks.report import by_clip, markdown, write_report
 from benchmarks.results import Result, append, read
 from licodec.errors import UsageError
@@ -88,6 +89,8 @@ def test_the_bytes_that_count_are_those_of_the_packets(folder: Path, tmp_path: P
     ("arguments", "message"),
     [
         (["--codecs", "x266"], "no codec 'x266'"),
+        (["--codecs", "hnerv-fast"], "no codec 'hnerv-fast'"),
+        (["--codecs", "licodec-60"], "no codec 'licodec-60'"),
         (["--suite", "no/such/folder"], "neither the suite"),
         (["--clips", "rabbit"], "no clip ['rabbit']"),
         (["--points", "x264=a"], "expected CODEC=CRF"),
@@ -177,3 +180,61 @@ def test_the_table_states_bd_rates(tmp_path: Path) -> None:
     written = write_report(tmp_path / "r.jsonl")
     assert [path.name for path in written] == ["r.md", "r-c.png"]
     assert "| x265 veryslow | - | - |" in written[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "preset"),
+    [
+        ("x265-veryslow", "x265", "veryslow"),
+        ("licodec", "licodec", "medium"),
+        ("licodec-slow-60s", "licodec", "slow-60s"),
+        ("licodec-1.5s", "licodec", "medium-1.5s"),
+        ("licodec-paper", "licodec-paper", "medium"),
+        ("nerv", "nerv", "120s"),
+        ("hnerv-30s", "hnerv", "30s"),
+    ],
+)
+def test_a_codec_is_named_by_preset_and_time(spec: str, name: str, preset: str) -> None:
+    chosen = codec(spec, peer_seconds=120)
+    assert (chosen.name, chosen.preset) == (name, preset)
+    assert codec(spec, [3, 2]).points == (3, 2)
+
+
+def test_quick_runs_shorten_points_and_times() -> None:
+    peer, ours, x265 = (quick(codec(spec), 4.0, 3) for spec in ("hnerv", "licodec-fast", "x265"))
+    assert isinstance(peer, Peer)
+    assert isinstance(ours, Licodec)
+    assert (peer.seconds, ours.max_time) == (4.0, 4.0)
+    assert [len(c.points) for c in (peer, ours, x265)] == [3, 3, 3]
+
+
+def test_published_points_stand_beside_the_whole_clip_that_they_are_of() -> None:
+    ours = replace(result("medium", 1, 0), clip="bunny-640x1280", frames=132)
+    table = markdown(by_clip([ours]))
+    assert "| HNeRV-Boost (published) | 0.1010:39.60 0.0520:36.90 0.0330:34.50 | - | - | - |" in table
+    # 1.5 M parameters of 8 bits on 132 frames of 640x1280.
+    assert "0.1110:30.87" in table
+    assert published.NOTE in table
+    whole = markdown(by_clip([replace(ours, clip="bunny-720p")]))
+    assert "HNeRV-Boost (published)" in whole
+    assert "300 epochs" not in whole  # of the crop alone
+    for other in (replace(ours, frames=24), replace(ours, clip="bikes")):
+        assert "published" not in markdown(by_clip([other]))
+
+
+def test_clips_of_uvg_are_averaged_where_all_have_a_setting() -> None:
+    size, suffix = {"width": 1920, "height": 1080}, "1920x1080_120fps_420_8bit_YUV"
+    points = [result("medium", 1, point) for point in range(4)]
+    beauty = [replace(r, clip=f"Beauty_{suffix}", frames=600, **size) for r in points]
+    shake = [
+        replace(r, clip=f"ShakeNDry_{suffix}", frames=300, bpp=3 * r.bpp, metrics={"psnr_rgb": 30.0})
+        for r in beauty[:2]
+    ]
+    cropped = [replace(r, clip="Jockey_x-128x128", width=128, height=128) for r in beauty]
+    measured = [replace(r, metrics={"psnr_rgb": 40.0}) for r in beauty] + shake + cropped
+    means = published.uvg_means(measured)
+    assert [r.point for r in means] == [0, 1]
+    assert {r.clip for r in means} == {"UVG, mean of 2 of 7 clips"}
+    assert means[0].metrics["psnr_rgb"] == 35.0
+    assert means[0].bpp == pytest.approx(2 * beauty[0].bpp)
+    assert published.beside(means[0]) == published.UVG
