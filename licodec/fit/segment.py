@@ -29,7 +29,7 @@ from licodec.model.motion import Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
-from licodec.quant.steps import quantiser_of
+from licodec.quant.steps import STEPS_PER_OCTAVE, quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 from licodec.render.renderer import Content
@@ -166,7 +166,9 @@ class SegmentFit:
         symbols = self.symbols.pictures[picture.frame]
         for g, members in enumerate(self._geometry.groups):
             wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
-            worth = self._quality.worth * steps[g] ** 2
+            # Of the CRF itself, of which steps are rounded: between two steps quality still has to change.
+            worth = self._quality.bit_worth(picture.level) * 4 ** (symbols.quantiser / STEPS_PER_OCTAVE)
+            worth *= (steps[g] / steps[0]) ** 2
             importance = self._importance.get(picture.frame)
             weights = None if importance is None else error_weights(importance, self._geometry, g)
             rates = self._coder.rates(g, picture.level)
