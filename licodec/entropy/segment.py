@@ -157,8 +157,10 @@ def quantiser_rows(groups: tuple[int, ...]) -> int:
     return min(_PYRAMID_LEVELS, 2 + max((g - 1).bit_length() for g in groups)) if groups else 1
 
 
-def write_segment(symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig) -> bytes:
-    """Payload of one segment."""
+def write_segment(
+    symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig, coded: BitEncoder | None = None
+) -> bytes:
+    """Payload of one segment; `coded` holds its pictures (and nothing else), if they are coded already."""
     writer = ByteWriter()
     writer.varint(len(symbols.groups))
     for distance in symbols.groups:
@@ -167,6 +169,9 @@ def write_segment(symbols: SegmentSymbols, geometry: Geometry, config: ModelConf
     for row in symbols.quantisers:
         for value in row:
             writer.u8(int(value))
+    if coded is not None and symbols.weights is None:
+        writer.raw(coded.finish())
+        return writer.to_bytes()
     coder = BitEncoder()
     if symbols.weights is not None:
         for step in symbols.weight_steps:

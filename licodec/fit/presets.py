@@ -14,13 +14,13 @@ class Preset:
     group: int
     """Distance between anchors, in frames."""
     steps: int
-    """Training steps of the synthesis network."""
+    """Training steps of the synthesis network; 0: no network."""
     width: int
     """Channels of the synthesis network."""
 
 
 PRESETS = {
-    "ultrafast": Preset(sweeps=1, group=16, steps=120, width=8),
+    "ultrafast": Preset(sweeps=1, group=16, steps=0, width=8),
     "fast": Preset(sweeps=2, group=16, steps=600, width=16),
     "medium": Preset(sweeps=2, group=16, steps=3000, width=24),
     "slow": Preset(sweeps=4, group=16, steps=12000, width=32),

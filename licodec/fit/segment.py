@@ -221,7 +221,8 @@ class SegmentFit:
 
     def to_bytes(self) -> bytes:
         """Payload of the segment as it stands."""
-        return write_segment(self.symbols, self._geometry, self._config)
+        # Latents are zero without a network, as they were when the pictures were coded.
+        return write_segment(self.symbols, self._geometry, self._config, self._bits)
 
     def partial(self, groups: int) -> bytes:
         """Payload of the first `groups` groups: a shorter segment in its own right."""
