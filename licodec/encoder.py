@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from licodec import __version__
-from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrWriter
+from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrWriter, encode_head, printable
 from licodec.errors import UsageError
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
 from licodec.fit.fitter import Budget, make_fitter
@@ -27,7 +27,7 @@ from licodec.fit.rate_control import Target, search_crf
 from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import from_working, to_working
-from licodec.profiles import open_player
+from licodec.profiles import check_compute, open_player
 from licodec.runtime import pick_device, release_memory, use_threads
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import same_file
@@ -128,6 +128,7 @@ class _Job:
         self._fitter = make_fitter(source.info, settings, device)
         self._started = time.monotonic()
         self.conf = self._fitter.conf
+        self._check_size(source.frame_count_hint or 1)
 
     @property
     def elapsed(self) -> float:
@@ -158,9 +159,17 @@ class _Job:
             measure(crf, quick=False)
         return crf, passes[crf]
 
+    def _check_size(self, frames: int) -> None:
+        """Refuse now what the writer, or any reader, would refuse in the end."""
+        info, limits = self._source.info, self._settings.limits
+        encode_head(info, limits)
+        limits.check("max_conf_bytes", len(self.conf))
+        limits.check("max_frames", frames)
+        check_compute(self.conf, info, frames, limits, printable(str(self._source.path)))
+
     def write(self, path: Path, crf: float, finished: Sequence[FinishedSegment], blob: bytes | None) -> int:
         """Put the file together; its size in bytes."""
-        with LinrWriter(path, self._source.info, self.conf) as writer:
+        with LinrWriter(path, self._source.info, self.conf, self._settings.limits) as writer:
             for segment in finished:
                 writer.add_segment(segment.payload, segment.pts, segment.durations)
             writer.add_ancillary(
@@ -200,6 +209,7 @@ class _Job:
         for frames in segments(self._source.frames(), self._source.info, self._settings.keyint):
             index = len(finished)
             pts = [f.pts for f in frames]
+            self._check_size(done + len(frames))
             segment = checkpoint.load_segment(index, pts) if checkpoint else None
             if segment is None:
                 segment = self._segment(index, frames, crf, finished, done, checkpoint, quick)
@@ -271,7 +281,8 @@ class _Job:
     ) -> np.ndarray:
         """Decode the payload as any reader would, and compare."""
         info = self._source.info
-        player = open_player(payload, self.conf, info, len(frames), f"segment {index} just made")
+        where = f"segment {index} just made"
+        player = open_player(payload, self.conf, info, len(frames), where, limits=self._settings.limits)
         out = np.zeros((len(frames), len(info.plane_shapes)))
         for i, frame in enumerate(frames):
             source = to_working(frame.planes, info)

@@ -15,8 +15,8 @@ from licodec.fit.fitter import Budget, Report
 from licodec.fit.presets import Quality
 from licodec.fit.settings import EncodeSettings
 from licodec.model.config import PROFILE_PAPER
-from licodec.model.geometry import to_working
-from licodec.model.latent_inr import LatentINRConfig, build, pack, patch_shapes
+from licodec.model.geometry import Geometry, to_working
+from licodec.model.latent_inr import LatentINRConfig, build, check_segment, pack, patch_shapes
 from licodec.video.info import Frame, Plane, VideoInfo
 
 _CONFIG = LatentINRConfig(width=256, rank=1)
@@ -38,7 +38,7 @@ class LatentINRFitter:
 
     def __init__(self, info: VideoInfo, settings: EncodeSettings, device: str) -> None:
         """`device` is not used: this profile is trained on the CPU."""
-        self._info, self._config, self._seed = info, _CONFIG, settings.seed
+        self._info, self._config, self._seed, self._limits = info, _CONFIG, settings.seed, settings.limits
         self._steps = _STEPS[settings.preset]
         self.conf = bytes([PROFILE_PAPER]) + self._config.to_bytes()
 
@@ -55,6 +55,7 @@ class LatentINRFitter:
     ) -> bytes:
         """Payload of a segment. An interrupted segment begins again: nothing is saved on the way."""
         steps = max(1, self._steps // 10) if quick else self._steps
+        check_segment(self._config, Geometry.of(self._info), len(frames), self._limits)
         symbols = fit(
             [f.planes for f in frames],
             self._info,

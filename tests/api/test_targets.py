@@ -15,6 +15,7 @@ import licodec.encoder
 from api.movies import pan, ultrafast
 from licodec.errors import TargetError
 from licodec.fit.presets import PRESETS
+from licodec.model.config import ModelConfig
 from licodec.video.info import VideoInfo
 
 DURATION = 4 / 25
@@ -65,7 +66,7 @@ def test_what_cannot_be_met_is_said_in_one_line_and_leaves_nothing(
 class StandIn:
     """A fitter that makes payloads of a size that a formula gives, and the player of them."""
 
-    conf = b"\1"
+    conf = ModelConfig().to_bytes()
     frames = 4
 
     def __init__(self, size: Callable[[float, bool], float]) -> None:
