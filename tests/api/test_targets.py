@@ -88,7 +88,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[float, bool
     def install(size: Callable[[float, bool], float]) -> StandIn:
         fitter = StandIn(size)
         monkeypatch.setattr(licodec.encoder, "make_fitter", lambda *rest: fitter)
-        monkeypatch.setattr(licodec.encoder, "open_player", lambda *rest: fitter)
+        monkeypatch.setattr(licodec.encoder, "open_player", lambda *rest, **options: fitter)
         return fitter
 
     return install
