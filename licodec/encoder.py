@@ -9,18 +9,21 @@ write header, segments, the source's other streams, index (licodec.container)
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from licodec import __version__
-from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrWriter, encode_head, printable
+from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrReader, LinrWriter, encode_head, printable
 from licodec.errors import UsageError
+from licodec.files import reserved
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
 from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
@@ -86,7 +89,7 @@ def encode(
     _check_paths(input, path, overwrite)
     device = pick_device(settings.device)
     use_threads(settings.threads)
-    with open_source(input) as source:
+    with _reserve(path), open_source(input) as source:
         job = _Job(source, settings, device, progress)
         checkpoint = None
         if str(input) != "-":
@@ -112,6 +115,17 @@ def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path}: exists; use -y to overwrite it")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the directory {path.parent} does not exist")
+
+
+@contextlib.contextmanager
+def _reserve(path: Path) -> Iterator[None]:
+    """Two encodes of one output would take each other's checkpoint away."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(reserved(Path(os.path.realpath(path))))
+        except OSError as error:
+            raise UsageError(f"{printable(str(path))}: cannot be written: {error.strerror or error}") from None
+        yield
 
 
 class _Job:
@@ -177,7 +191,24 @@ class _Job:
             )
             if blob:
                 writer.add_ancillary(AUDIO_SUBTITLES, blob)
-            return writer.finish()
+            return writer.finish(lambda written: self._check_file(written, finished, blob))
+
+    def _check_file(self, path: Path, finished: Sequence[FinishedSegment], blob: bytes | None) -> None:
+        """Read the file back: what is in it must be the payloads that were decoded and measured, and nothing else."""
+        with LinrReader(path, self._settings.limits) as reader:
+            problems = reader.verify()
+            payloads = [reader.read_segment(i) for i in range(len(reader.segments))]
+            same = (
+                (reader.info, reader.conf) == (self._source.info, self.conf)
+                and payloads == [s.payload for s in finished]
+                and list(reader.pts) == [t for s in finished for t in s.pts]
+                and list(reader.durations) == [t for s in finished for t in s.durations]
+                and reader.ancillary(AUDIO_SUBTITLES) == ([blob] if blob else [])
+            )
+        if problems or not same:
+            raise UsageError(
+                f"{path}: what was written is not what is read back: is the disk failing? Nothing was left there"
+            )
 
     def _target(self) -> Target | None:
         settings = self._settings
