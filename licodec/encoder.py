@@ -101,7 +101,7 @@ def encode(
         size = job.write(path, crf, finished, blob)
         if checkpoint is not None:
             checkpoint.remove()
-        return _report(path, size, source, finished, crf, job.elapsed)
+        return _report(path, size, source, finished, crf, job)
 
 
 def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
@@ -142,6 +142,8 @@ class _Job:
         self._fitter = make_fitter(source.info, settings, device)
         self._started = time.monotonic()
         self.conf = self._fitter.conf
+        self.warnings: list[str] = []
+        """What the user should know of the fit."""
         self._check_size(source.frame_count_hint or 1)
 
     @property
@@ -301,6 +303,7 @@ class _Job:
             report=report,
             partial=checkpoint.load_partial(index) if checkpoint else None,
             save_partial=(lambda data: checkpoint.save_partial(index, data)) if checkpoint else None,
+            warn=lambda text: self.warnings.append(f"segment {index + 1}: {text}"),
         )
         release_memory()
         error = self._measure(payload, frames, index, report)
@@ -345,7 +348,7 @@ def _report(
     source: VideoSource,
     finished: Sequence[FinishedSegment],
     crf: float,
-    seconds: float,
+    job: _Job,
 ) -> EncodeReport:
     frames = sum(len(s.pts) for s in finished)
     luma, yuv = _mean_psnr(finished)
@@ -358,8 +361,8 @@ def _report(
         bpp=8 * size / (frames * info.width * info.height),
         psnr_y=luma,
         psnr_yuv=yuv,
-        seconds=seconds,
+        seconds=job.elapsed,
         segments=len(finished),
-        warnings=tuple(source.warnings),
+        warnings=(*source.warnings, *job.warnings),
         crf=crf,
     )

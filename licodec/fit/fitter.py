@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from licodec.container import Limits
+from licodec.fit.guard import Warn
 from licodec.fit.presets import PRESETS, Preset, Quality
 from licodec.fit.segment import fit_segment, split_groups
 from licodec.fit.settings import EncodeSettings
@@ -49,8 +50,12 @@ class Fitter(Protocol):
         report: Report,
         partial: bytes | None,
         save_partial: Callable[[bytes], None] | None,
+        warn: Warn,
     ) -> bytes:
-        """Payload of a segment. `quick`: good enough to tell the size; `partial`: what `save_partial` got before."""
+        """Payload of a segment. `quick`: good enough to tell the size; `partial`: what `save_partial` got before.
+
+        `warn` is told what the user should know.
+        """
         ...
 
 
@@ -73,6 +78,7 @@ class DefaultFitter:
         report: Report,
         partial: bytes | None,
         save_partial: Callable[[bytes], None] | None,
+        warn: Warn,
     ) -> bytes:
         groups = split_groups(len(frames), self._preset.group)
         check_segment(self._geometry, self._config, len(frames), groups, self._limits)
@@ -89,6 +95,7 @@ class DefaultFitter:
             report=report,
             partial=partial,
             save_partial=save_partial,
+            warn=warn,
         )
 
 

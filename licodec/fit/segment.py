@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.guard import Warn
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import Rates, default_rates, quantise
 from licodec.fit.search import MotionSearch
@@ -153,6 +154,7 @@ class SegmentFit:
         device: str,
         seconds: float | None,
         progress: Callable[[int, int], None] | None,
+        warn: Warn = lambda text: None,
     ) -> bytes:
         """Fit the synthesis network and the latents, keep them if they are worth their bits; the payload."""
         trained = train(
@@ -165,6 +167,7 @@ class SegmentFit:
             device=device,
             seconds=seconds,
             progress=progress,
+            warn=warn,
         )
         self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
         self._set_latents(trained.latents)
@@ -214,6 +217,7 @@ def fit_segment(
     report: Callable[[str, int, int], None] = lambda stage, step, steps: None,
     partial: bytes | None = None,
     save_partial: Callable[[bytes], None] | None = None,
+    warn: Warn = lambda text: None,
 ) -> bytes:
     """Payload of a segment: code every picture, then train the synthesis on what came out."""
     fit = SegmentFit(geometry, config, source, split_groups(frames, preset.group), quality, preset, seed=seed)
@@ -238,5 +242,9 @@ def fit_segment(
     if save_partial and time.monotonic() - saved > _SAVE_EVERY:
         save_partial(fit.to_bytes())
     return fit.train(
-        crops, device=device, seconds=time_left(), progress=lambda step, steps: report("train", step, steps)
+        crops,
+        device=device,
+        seconds=time_left(),
+        progress=lambda step, steps: report("train", step, steps),
+        warn=warn,
     )

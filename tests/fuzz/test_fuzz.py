@@ -56,7 +56,17 @@ def test_mutations_are_reproducible_and_bounded() -> None:
 
 def test_the_command_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, Path(run.__file__), "config", "--seconds", "1", "--out", tmp_path, "--findings", tmp_path / "f"],
+        [
+            sys.executable,
+            Path(run.__file__),
+            "config",
+            "--seconds",
+            "1",
+            "--out",
+            tmp_path,
+            "--findings",
+            tmp_path / "f",
+        ],
         capture_output=True,
         text=True,
         check=False,
