@@ -4,6 +4,7 @@
 #   make test       all tests but the slow ones       make test-slow   the slow ones
 #   make test-cuda  those that need an NVIDIA GPU     make lint        ruff and mypy
 #   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/
+#   make test-lowest  the exact parts with every dependency at its lower bound
 #   make fuzz       the fuzzers, for a minute         make crash       encodes that are killed and resumed
 #
 # TORCH_INDEX: where pip finds PyTorch when it is not to take what the package index has, which on Linux is a
@@ -22,7 +23,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: setup lock demo test test-slow test-cuda lint format bench fuzz crash clean
+.PHONY: setup lock demo test test-slow test-lowest test-cuda lint format bench fuzz crash clean
 
 setup: $(VENV)/.ready
 
@@ -53,6 +54,14 @@ test: setup
 test-slow: setup
 	$(PYTEST) -m 'slow and not needs_cuda'
 
+# Every dependency at its lower bound: the tests of what is exact.
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip --quiet install --constraint constraints-lowest.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) . pytest pytest-timeout hypothesis scipy scikit-video
+	$(VENV)-lowest/bin/python -m pytest -m 'not slow and not needs_cuda' \
+		tests/conformance tests/container tests/entropy tests/fuzz tests/api/test_salvage.py
+
 test-cuda: setup
 	$(PYTEST) -m needs_cuda
 
@@ -68,7 +77,7 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.rd $(BENCH)
 
-# SECONDS=1800 for a release. With `pip install -e '.[fuzz]'` by coverage, otherwise by chance.
+# SECONDS=1800 for a release.
 SECONDS ?= 60
 fuzz: setup
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(FUZZ_ARGS)

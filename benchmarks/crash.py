@@ -30,7 +30,7 @@ from licodec.container import LinrReader, verify
 OLD = b"an older file, which is not lost either"
 _FORK = multiprocessing.get_context("forkserver")
 # Loads torch once: a process begins in milliseconds, and what it would compute with has no threads yet.
-_FORK.set_forkserver_preload(["licodec.encoder", "licodec.fit.segment"])
+_FORK.set_forkserver_preload(["licodec.encoder", "licodec.fit.segment", "torch._dynamo"])
 _DURABLE = ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (shutil, "rmtree"))
 
 

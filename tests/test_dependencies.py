@@ -18,7 +18,7 @@ NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
 DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
 OPTIONAL = {extra: [Requirement(r) for r in rs] for extra, rs in PROJECT["optional-dependencies"].items()}
 OURS = {"licodec", "benchmarks", "tests", *(path.stem for path in (ROOT / "tests").iterdir())}
-TOOLS = {"ruff", "mypy", "pytest-timeout"}
+TOOLS = {"ruff", "mypy", "pytest-timeout", "atheris"}
 """Run, and not imported."""
 BENCHMARKS_ONLY = {"bjontegaard"}
 """Imported by a function of `licodec.metrics` that says so, and that only the benchmarks call."""
@@ -93,3 +93,11 @@ def test_every_file_of_the_lock_has_a_hash() -> None:
 def test_what_is_installed_is_within_the_bounds() -> None:
     for requirement in NEEDED:
         assert requirement.specifier.contains(version(requirement.name).partition("+")[0]), requirement
+
+
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
+    """`make test-lowest` installs them."""
+    lowest = pins("constraints-lowest.txt")
+    for requirement in NEEDED:
+        (bound,) = (s.version for s in requirement.specifier if s.operator == ">=")
+        assert lowest[normal(requirement.name)].startswith(bound), requirement

@@ -21,7 +21,7 @@ folder, scratch = Path(sys.argv[1]), Path(sys.argv[2])
 seen = set()
 
 def read(name):
-    for path in sorted(folder.glob("*.linr")):
+    for path in (folder / f"{name}.linr" for name in ("420-8", "variable", "sound", "paper")):
         licodec.container.verify(path)
         verify_symbols(path)
         with licodec.open(path, salvage=True) as video:

@@ -141,7 +141,7 @@ def test_on_the_least_processor_with_two_threads() -> None:
 
 
 def test_without_compiled_loops() -> None:
-    elsewhere(["420-8", "noise", "paper-gray"], NUMBA_DISABLE_JIT="1")
+    elsewhere(["420-8", "paper-gray"], NUMBA_DISABLE_JIT="1")
 
 
 @pytest.mark.slow
