@@ -21,7 +21,7 @@ _BUSY = "another licodec is writing it: let that one end, or choose another name
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
-class PartFile:
+class UnfinishedFile:
     """A file in work. `file` takes its bytes; then `commit` or `discard`, of which the first one counts."""
 
     def __init__(self, path: Path) -> None:

@@ -91,13 +91,13 @@ def compare(
 
 def _check_outputs(paths: list[Path], inputs: tuple[str, str], overwrite: bool) -> None:
     """Refuse what could not be written, before anything is measured."""
-    from licodec.video.output import OutputFile
+    from licodec.video.output import PartFile
     from licodec.video.sink import same_file
 
     for path in paths:
         if any(same_file(source, path) for source in inputs):
             raise UsageError(f"{path}: is an input: choose another name for the picture")
-        OutputFile(path, overwrite=overwrite).discard()
+        PartFile(path, overwrite=overwrite).discard()
 
 
 def _measure(reference: str, file: str, limits: Limits, report: Reporter | None) -> tuple[Comparison, int]:
@@ -143,9 +143,9 @@ def _worst_picture(reference: str, file: str, limits: Limits, number: int) -> Ca
 
 def _save(path: Path, overwrite: bool, draw: Callable[[Path], None]) -> None:
     """Let `draw` make a file, which appears at `path` only when it is complete."""
-    from licodec.video.output import OutputFile
+    from licodec.video.output import PartFile
 
-    part = OutputFile(path, overwrite=overwrite)
+    part = PartFile(path, overwrite=overwrite)
     try:
         with tempfile.TemporaryDirectory() as folder:
             draft = Path(folder) / "picture.png"

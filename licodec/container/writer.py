@@ -34,7 +34,7 @@ from licodec.container.problems import printable
 from licodec.container.source import BLOCK
 from licodec.container.times import encode_times
 from licodec.errors import UsageError
-from licodec.files import PartFile
+from licodec.files import UnfinishedFile
 from licodec.video.info import VideoInfo
 
 
@@ -62,7 +62,7 @@ class LinrWriter:
             if self._path.exists() and not self._path.is_file():
                 # Renaming over a device or a FIFO would remove it.
                 raise OSError("it is a directory" if self._path.is_dir() else "it is not a regular file")
-            self._part = PartFile(self._path)
+            self._part = UnfinishedFile(self._path)
             self._file = self._part.file
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or error

@@ -26,7 +26,7 @@ import av
 from licodec.errors import LicodecError, UsageError
 from licodec.video.ffmpeg import reason
 from licodec.video.info import Frame, VideoInfo
-from licodec.video.output import OutputFile, VideoSink, write_error
+from licodec.video.output import PartFile, VideoSink, write_error
 from licodec.video.pixels import from_planes, storing_formats
 from licodec.video.streams import OtherStreams
 
@@ -108,7 +108,7 @@ class FileSink(VideoSink):
         self._durations: dict[int, int] = {}
         self._shift = 0
         self._started = False
-        self._part = OutputFile(path, overwrite=overwrite)
+        self._part = PartFile(path, overwrite=overwrite)
         self._others: OtherStreams | None = None
         try:
             # MP4 writes a late start down in this clock; in its usual milliseconds it would be rounded.

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from licodec.errors import LicodecError, UsageError
-from licodec.files import PartFile
+from licodec.files import UnfinishedFile
 from licodec.video.ffmpeg import reason
 from licodec.video.info import Frame, VideoInfo, check_planes
 
@@ -75,7 +75,7 @@ class VideoSink(ABC):
         self._last = frame.pts
 
 
-class OutputFile:
+class PartFile:
     """A file that appears at `path` whole or not at all, and replaces another one only if that is asked for."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
@@ -84,7 +84,7 @@ class OutputFile:
         self._overwrite = overwrite
         self._check()
         try:
-            self._part = PartFile(path)
+            self._part = UnfinishedFile(path)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {reason(error)}") from None
         self.file: BinaryIO = self._part.file

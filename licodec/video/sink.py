@@ -13,7 +13,7 @@ from licodec.errors import UsageError
 from licodec.video import pictures, y4m
 from licodec.video.encode import VIDEO_SUFFIXES, FileSink
 from licodec.video.info import Frame, VideoInfo
-from licodec.video.output import OutputFile, PipeClosedError, VideoSink, write_error
+from licodec.video.output import PartFile, PipeClosedError, VideoSink, write_error
 
 __all__ = ["PipeClosedError", "VideoSink", "open_sink", "same_file"]
 
@@ -60,7 +60,7 @@ def open_sink(
         sink = _Y4mSink(info, None)
     elif path.suffix.lower() == ".y4m":
         y4m.header(info, Fraction(1))
-        sink = _Y4mSink(info, OutputFile(path, overwrite=overwrite))
+        sink = _Y4mSink(info, PartFile(path, overwrite=overwrite))
     elif name.endswith("/") or path.is_dir():
         sink = _PngSink(path / "%05d.png", info, overwrite=overwrite, make_directory=True)
     elif path.suffix.lower() == ".png":
@@ -102,7 +102,7 @@ class _NullSink(VideoSink):
 class _Y4mSink(VideoSink):
     """To a file, or to standard output when `part` is None."""
 
-    def __init__(self, info: VideoInfo, part: OutputFile | None) -> None:
+    def __init__(self, info: VideoInfo, part: PartFile | None) -> None:
         super().__init__(info)
         self._part = part
         self._name = str(part.path) if part else "standard output"
@@ -179,7 +179,7 @@ class _PngSink(VideoSink):
         if existing:
             self.warnings.append(f"{path}: {len(existing)} pictures are there already; those not reached stay")
         # Find out now, not after an hour, whether files can be written here.
-        OutputFile(self._file(1), overwrite=overwrite).discard()
+        PartFile(self._file(1), overwrite=overwrite).discard()
         if info.rotation:
             self.warnings.append(f"PNG pictures are not rotated: turn them by {info.rotation} degrees")
 
@@ -190,7 +190,7 @@ class _PngSink(VideoSink):
             raise UsageError(f"{self._path}: one picture, but the video has more frames: use a name with %05d")
         path = self._file(self._count)
         data = self._encoder.encode(frame.planes)
-        part = OutputFile(path, overwrite=self._overwrite)
+        part = PartFile(path, overwrite=self._overwrite)
         try:
             part.file.write(data)
             is_new = not path.exists()

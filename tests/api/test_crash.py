@@ -19,7 +19,7 @@ from api.movies import ultrafast
 from benchmarks.crash import Torture, write_clip
 from licodec.container import DEFAULT_LIMITS, LinrReader, LinrWriter
 from licodec.errors import DamagedFileError, UsageError
-from licodec.files import PartFile, reserved
+from licodec.files import UnfinishedFile, reserved
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment
 from licodec.video.info import VideoInfo
 
@@ -69,8 +69,8 @@ def rest(process: subprocess.Popen[str]) -> str:
 
 
 WRITE = """
-from licodec.files import PartFile
-part = PartFile(Path(sys.argv[1]))
+from licodec.files import UnfinishedFile
+part = UnfinishedFile(Path(sys.argv[1]))
 part.file.write(b"half of it")
 part.file.flush()
 print("ready", flush=True)
@@ -84,7 +84,7 @@ def test_two_at_once_the_second_is_refused_and_the_first_not_disturbed(tmp_path:
     path = tmp_path / "a"
     first = other_process(WRITE, path)
     with pytest.raises(OSError, match="another licodec is writing it"):
-        PartFile(path)
+        UnfinishedFile(path)
     assert len(names(tmp_path)) == 1
     rest(first)
     assert path.read_bytes() == b"half of it, and the rest"
@@ -99,7 +99,7 @@ def test_what_a_killed_process_left_is_taken_over(tmp_path: Path) -> None:
     first.communicate(timeout=60)
     assert len(names(tmp_path)) == 2
     assert path.read_bytes() == b"old"
-    part = PartFile(path)
+    part = UnfinishedFile(path)
     part.file.write(b"new")
     part.commit()
     assert path.read_bytes() == b"new"
@@ -113,7 +113,7 @@ def test_a_lock_that_was_renamed_or_removed_meanwhile_is_not_taken(
     import fcntl
 
     path = tmp_path / "a"
-    owner: list[PartFile] = [PartFile(path)]
+    owner: list[UnfinishedFile] = [UnfinishedFile(path)]
     owner[0].file.write(b"complete")
     real = fcntl.flock
 
@@ -123,7 +123,7 @@ def test_a_lock_that_was_renamed_or_removed_meanwhile_is_not_taken(
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    second = PartFile(path)
+    second = UnfinishedFile(path)
     assert path.read_bytes() == b"complete"
     second.discard()
     assert (path.read_bytes(), names(tmp_path)) == (b"complete", ["a"])
@@ -132,20 +132,20 @@ def test_a_lock_that_was_renamed_or_removed_meanwhile_is_not_taken(
 def test_a_trap_in_a_shared_directory_is_refused(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
-    part = PartFile(tmp_path / "a")
+    part = UnfinishedFile(tmp_path / "a")
     part.discard()
     for trap in (part.part.symlink_to, part.part.hardlink_to):
         trap(victim)
         with pytest.raises(OSError, match=r"symbolic link|in the way"):
-            PartFile(tmp_path / "a")
+            UnfinishedFile(tmp_path / "a")
         part.part.unlink()
         assert victim.read_bytes() == b"precious"
 
 
 def test_discarding_after_committing_removes_nothing_of_another(tmp_path: Path) -> None:
-    first = PartFile(tmp_path / "a")
+    first = UnfinishedFile(tmp_path / "a")
     first.commit()
-    second = PartFile(tmp_path / "a")
+    second = UnfinishedFile(tmp_path / "a")
     first.discard()
     second.file.write(b"2")
     second.commit()
@@ -155,7 +155,7 @@ def test_discarding_after_committing_removes_nothing_of_another(tmp_path: Path) 
 def test_names_of_the_greatest_length(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 255)
     with reserved(path):
-        PartFile(path).commit()
+        UnfinishedFile(path).commit()
     assert names(tmp_path) == [path.name]
 
 
@@ -353,7 +353,7 @@ def test_a_directory_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
         part.chmod(part.stat().st_mode | 0o055)
     code = (
         "import os\n"
-        "from licodec.files import PartFile\n"
+        "from licodec.files import UnfinishedFile\n"
         "from licodec.container import LinrWriter\n"
         "from licodec.video.info import VideoInfo\n"
         "import licodec.errors\n"

@@ -2,8 +2,8 @@
 
 By atheris (libFuzzer with the coverage of licodec's Python code) where it is installed, as `.[dev]` does where it has
 wheels; otherwise by a small driver that mutates the corpus without looking at coverage. With --keep the smallest inputs
-that reach something new are added to the corpus. Findings are written to fuzz-findings/, and make this end with status 1.
-A release gets 30 minutes: --seconds 1800 --out benchmarks/results.
+that reach something new are added to the corpus. Findings are written to fuzz-findings/, and make this end with
+status 1. A release gets 30 minutes: --seconds 1800 --out benchmarks/results.
 """
 
 from __future__ import annotations
