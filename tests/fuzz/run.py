@@ -56,7 +56,14 @@ def by_atheris(name: str, seconds: int, keep: bool, findings: Path) -> dict[str,
         grown = Path(scratch) / "corpus"
         grown.mkdir()
         command = [sys.executable, "-c", program, str(grown), str(CORPUS / name), f"-max_total_time={seconds}"]
-        command += [f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=3072", "-print_final_stats=1", "-seed=1"]
+        command += [
+            f"-max_len={LONGEST}",
+            "-timeout=60",
+            "-report_slow_units=60",
+            "-rss_limit_mb=3072",
+            "-print_final_stats=1",
+            "-seed=1",
+        ]
         command += [f"-artifact_prefix={findings}/{name}-"]
         started = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
