@@ -20,11 +20,11 @@ from typing import Any, Self
 
 import torch
 
-from licodec.container import AUDIO_SUBTITLES, DEFAULT_LIMITS, Limits, LinrReader
-from licodec.errors import UsageError
+from licodec.container import AUDIO_SUBTITLES, DEFAULT_LIMITS, Limits, LinrReader, Problem, printable
+from licodec.errors import DamagedFileError, LicodecError, UsageError
 from licodec.model.config import profile_name
 from licodec.model.geometry import Geometry
-from licodec.profiles import Player, open_player
+from licodec.profiles import Player, check_compute, open_player
 from licodec.render.device import open_renderer
 from licodec.render.resample import View
 from licodec.runtime import pick_device
@@ -94,16 +94,32 @@ class Video:
         device: str = "cpu",
         exact: bool = True,
         limits: Limits = DEFAULT_LIMITS,
+        salvage: bool = False,
     ) -> None:
-        self.device, self._limits = pick_device(device), limits
+        self.device, self._limits, self._salvage = pick_device(device), limits, salvage
         self.path = source if isinstance(source, (str, Path)) else "<bytes>"
-        self._reader = LinrReader(source, limits)
+        self._reader = LinrReader(source, limits, salvage=salvage)
         self.info: VideoInfo = self._reader.info
+        self.problems: list[Problem] = []
+        """With `salvage`: what is damaged, as far as it is known by now."""
+        try:
+            if salvage:
+                self.problems += self._reader.verify()
+            if not self._reader.segments:
+                raise self._nothing_left()
+            check_compute(self._reader.conf, self.info, len(self._reader.pts), limits, printable(str(self.path)))
+        except LicodecError:
+            self._reader.close()
+            raise
         self._pts = self._reader.pts
         self._durations = self._reader.durations
         self._firsts = [s.first_frame for s in self._reader.segments]
         self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact)
         self._players: OrderedDict[int, Player[Any]] = OrderedDict()
+        self._lost: set[int] = set()
+        self._stand_in: tuple[int, tuple[Any, ...]] | None = None
+        self.stood_in = 0
+        """With `salvage`: how many pictures of lost segments were asked for, and shown by another one."""
 
     @property
     def metadata(self) -> VideoMetadata:
@@ -134,8 +150,11 @@ class Video:
         return self._pts[index] * self.info.time_base
 
     def duration(self, index: int) -> Fraction:
-        """Exact seconds for which a frame is shown."""
-        return self._durations[index] * self.info.time_base
+        """Exact seconds for which a frame is shown; when frames behind it are lost with their times, until the next."""
+        ticks = self._durations[index]
+        if not self._reader.has_index and index + 1 in self._firsts:
+            ticks = max(ticks, self._pts[index + 1] - self._pts[index])
+        return ticks * self.info.time_base
 
     @property
     def end(self) -> Fraction:
@@ -144,7 +163,12 @@ class Video:
 
     def other_streams(self) -> bytes | None:
         """The source's audio and subtitle streams as a Matroska file, if the file keeps any."""
-        blobs = self._reader.ancillary(AUDIO_SUBTITLES)
+        try:
+            blobs = self._reader.ancillary(AUDIO_SUBTITLES)
+        except DamagedFileError:
+            if not self._salvage:
+                raise
+            return None
         return blobs[0] if blobs else None
 
     # Planes: what the codec itself works on.
@@ -180,17 +204,21 @@ class Video:
     def frames(self) -> Iterator[RawFrame]:
         """All frames at native size, in order, one at a time."""
         for i in range(len(self)):
-            yield RawFrame(self.planes(i), self._pts[i], self._durations[i])
+            yield RawFrame(self.planes(i), self._pts[i], int(self.duration(i) / self.info.time_base))
 
     def _at_index(self, index: int) -> tuple[Any, ...]:
         """Working planes of a frame, as the renderer has them."""
-        player, local = self._player(index)
-        return player.render(local)
+        segment, local = self._place(index)
+        player = self._player(segment)
+        return player.render(local) if player else self._instead(segment)
 
     def _at_time(self, t: Fraction | float) -> tuple[Any, ...]:
         time = self.exact(t)
         index = self.frame_at(time)
-        player, local = self._player(index)
+        segment, local = self._place(index)
+        player = self._player(segment)
+        if player is None:
+            return self._instead(segment)
         share = 0.0
         if index + 1 < len(self) and local + 1 < player.frames and time > self.time(index):
             share = float((time - self.time(index)) / (self.time(index + 1) - self.time(index)))
@@ -202,19 +230,64 @@ class Video:
             return planes, self.info
         return self._renderer.view(planes, view, self.info), view.info(self.info)
 
-    def _player(self, index: int) -> tuple[Player[Any], int]:
+    def _place(self, index: int) -> tuple[int, int]:
+        """(segment, frame in it) of a frame."""
         segment = bisect.bisect_right(self._firsts, index) - 1
+        return segment, index - self._firsts[segment]
+
+    def _player(self, segment: int) -> Player[Any] | None:
+        """The player of a segment; None, with `salvage`, for a segment that is lost."""
+        if segment in self._lost:
+            return None
         player = self._players.get(segment)
         if player is None:
-            entry = self._reader.segments[segment]
-            where = f"{self.path}: segment {segment}"
-            payload = self._reader.read_segment(segment)
-            player = open_player(payload, self._reader.conf, self.info, entry.frame_count, where, self._renderer)
+            try:
+                player = self._open_segment(segment)
+            except DamagedFileError as error:
+                if not self._salvage:
+                    raise
+                self._lose(segment, error)
+                return None
             self._players[segment] = player
             while len(self._players) > _PLAYERS:
                 self._players.popitem(last=False)
         self._players.move_to_end(segment)
-        return player, index - self._firsts[segment]
+        return player
+
+    def _open_segment(self, segment: int) -> Player[Any]:
+        frames = self._reader.segments[segment].frame_count
+        where = f"{printable(str(self.path))}: segment {segment}"
+        payload = self._reader.read_segment(segment)
+        player = open_player(payload, self._reader.conf, self.info, frames, where, self._renderer, self._limits)
+        if self._salvage:
+            # Before the first picture: what comes before the place where parsing fails may be wrong already.
+            player.parse()
+        return player
+
+    def _lose(self, segment: int, error: DamagedFileError) -> None:
+        self._lost.add(segment)
+        entry = self._reader.segments[segment]
+        if all(problem.offset != entry.offset for problem in self.problems):
+            start, end = entry.first_frame, entry.first_frame + entry.frame_count - 1
+            span = self.time(start), self.time(end) + self.duration(end)
+            self.problems.append(Problem("SEGM", entry.offset, str(error), *span))
+
+    def _instead(self, segment: int) -> tuple[Any, ...]:
+        """What is shown for a lost segment: the last picture before it that is left, else the first one behind it."""
+        self.stood_in += 1
+        # The segment before this one is lost too if it has a stand-in: then theirs is the same.
+        if self._stand_in is None or self._stand_in[0] not in (segment, segment - 1):
+            for other in [*range(segment - 1, -1, -1), *range(segment + 1, len(self._firsts))]:
+                if player := self._player(other):
+                    self._stand_in = segment, player.render(player.frames - 1 if other < segment else 0)
+                    break
+            else:
+                raise self._nothing_left()
+        self._stand_in = segment, self._stand_in[1]
+        return self._stand_in[1]
+
+    def _nothing_left(self) -> DamagedFileError:
+        return DamagedFileError(f"{printable(str(self.path))}: no segment is intact: {self.problems[0]}")
 
     # torchcodec's names: RGB tensors.
 
@@ -301,7 +374,12 @@ def _batch(frames: Sequence[Frame], info: VideoInfo, device: str) -> FrameBatch:
 
 
 def open(
-    source: str | Path | bytes, *, device: str = "cpu", exact: bool = True, limits: Limits = DEFAULT_LIMITS
+    source: str | Path | bytes,
+    *,
+    device: str = "cpu",
+    exact: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+    salvage: bool = False,
 ) -> Video:
     """Open a `.linr` file.
 
@@ -312,8 +390,10 @@ def open(
         exact: compute in float32 throughout. Without, the synthesis network computes in half precision on CUDA:
             faster, and a few samples in a thousand differ by one code value.
         limits: what to refuse.
+        salvage: open a damaged file too. A picture of a segment that is lost is the last one before it that is
+            left (at the beginning, the first one behind it), and `Video.problems` tells what is damaged.
 
     Raises:
         LicodecError: of the kind that fits: what is not a `.linr` file, or damaged, or too large; no such device.
     """
-    return Video(source, device=device, exact=exact, limits=limits)
+    return Video(source, device=device, exact=exact, limits=limits, salvage=salvage)

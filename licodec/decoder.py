@@ -9,6 +9,7 @@ for each time asked for:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from licodec.api import Video
-from licodec.container import DEFAULT_LIMITS, Limits, LinrReader, Problem
-from licodec.errors import LicodecError, LimitError, UsageError
+from licodec.container import DEFAULT_LIMITS, Limits, LinrReader, Problem, printable
+from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.settings import Progress
-from licodec.profiles import open_player
+from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
 from licodec.runtime import use_threads
 from licodec.video.info import Frame, VideoInfo
@@ -60,6 +61,8 @@ class DecodeSettings:
     """Put audio and subtitles back."""
     limits: Limits = DEFAULT_LIMITS
     """Refuse to read or make anything larger."""
+    salvage: bool = False
+    """Show what is left of a damaged file; the last picture before a gap stays until its end."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class DecodeReport:
     seconds: float
     """Wall time of the decode."""
     warnings: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    """With `salvage`: what is damaged."""
+    stood_in: int = 0
+    """With `salvage`: frames of lost segments, for which another one was written."""
 
 
 def decode(
@@ -87,7 +94,8 @@ def decode(
 
     Raises:
         UsageError: a size, time or region that makes no sense, or an output that cannot be written.
-        DamagedFileError: before the first wrong pixel; nothing is left of the output.
+        DamagedFileError: before the first wrong pixel; nothing is left of the output. With `salvage` only when
+            nothing can be shown; the report then tells what is damaged.
         LimitError: an output larger than the limits.
     """
     started = time.monotonic()
@@ -95,7 +103,7 @@ def decode(
     if same_file(input, target):
         raise UsageError(f"{target}: is the input too; name another output")
     use_threads(settings.threads)
-    with Video(input, device=settings.device, limits=settings.limits) as video:
+    with Video(input, device=settings.device, limits=settings.limits, salvage=settings.salvage) as video:
         view = _view(video.info, settings)
         times = _times(video, settings)
         out_info = _output_info(video, view, settings)
@@ -133,7 +141,14 @@ def decode(
         if settings.copy_streams and not whole and video.other_streams() is not None:
             warnings.append(f"{target}: audio and subtitles are kept only when the whole video is decoded")
         return DecodeReport(
-            str(target), count, out_info.width, out_info.height, time.monotonic() - started, tuple(warnings)
+            str(target),
+            count,
+            out_info.width,
+            out_info.height,
+            time.monotonic() - started,
+            tuple(warnings),
+            tuple(video.problems),
+            video.stood_in,
         )
 
 
@@ -221,17 +236,31 @@ def _output_info(video: Video, view: View, settings: DecodeSettings) -> VideoInf
 
 
 def verify_symbols(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> list[Problem]:
-    """Parse every symbol of every segment; a problem for each segment that does not parse."""
+    """Parse every symbol of every segment whose bytes are intact; a problem for each that does not parse.
+
+    What the container tells by itself (`licodec.container.verify`) is not told again.
+    """
     problems = []
-    with LinrReader(path, limits) as reader:
+    try:
+        reader = LinrReader(path, limits, salvage=True)
+    except DamagedFileError:  # in what every segment needs
+        return []
+    with reader:
+        # A configuration that makes no sense is told with every segment.
+        with contextlib.suppress(DamagedFileError):
+            check_compute(reader.conf, reader.info, len(reader.pts), limits, printable(str(path)))
         for i, entry in enumerate(reader.segments):
+            try:
+                payload = reader.read_segment(i)
+            except DamagedFileError:
+                continue
             pts = reader.pts
             first, last = entry.first_frame, entry.first_frame + entry.frame_count - 1
             start, end = (pts[first], pts[last] + reader.durations[last])
             try:
-                payload = reader.read_segment(i)
-                open_player(payload, reader.conf, reader.info, entry.frame_count, f"segment {i}").parse()
-            except LicodecError as error:
+                where = f"segment {i}"
+                open_player(payload, reader.conf, reader.info, entry.frame_count, where, limits=limits).parse()
+            except DamagedFileError as error:
                 base = reader.info.time_base
                 problems.append(Problem("SEGM", entry.offset, str(error), start * base, end * base))
     return problems

@@ -9,25 +9,28 @@ write header, segments, the source's other streams, index (licodec.container)
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from licodec import __version__
-from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrWriter
+from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrReader, LinrWriter, encode_head, printable
 from licodec.errors import UsageError
+from licodec.files import reserved
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
 from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
 from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import from_working, to_working
-from licodec.profiles import open_player
+from licodec.profiles import check_compute, open_player
 from licodec.runtime import pick_device, release_memory, use_threads
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import same_file
@@ -86,7 +89,7 @@ def encode(
     _check_paths(input, path, overwrite)
     device = pick_device(settings.device)
     use_threads(settings.threads)
-    with open_source(input) as source:
+    with _reserve(path), open_source(input) as source:
         job = _Job(source, settings, device, progress)
         checkpoint = None
         if str(input) != "-":
@@ -98,7 +101,7 @@ def encode(
         size = job.write(path, crf, finished, blob)
         if checkpoint is not None:
             checkpoint.remove()
-        return _report(path, size, source, finished, crf, job.elapsed)
+        return _report(path, size, source, finished, crf, job)
 
 
 def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
@@ -112,6 +115,17 @@ def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path}: exists; use -y to overwrite it")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the directory {path.parent} does not exist")
+
+
+@contextlib.contextmanager
+def _reserve(path: Path) -> Iterator[None]:
+    """Two encodes of one output would take each other's checkpoint away."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(reserved(Path(os.path.realpath(path))))
+        except OSError as error:
+            raise UsageError(f"{printable(str(path))}: cannot be written: {error.strerror or error}") from None
+        yield
 
 
 class _Job:
@@ -128,6 +142,9 @@ class _Job:
         self._fitter = make_fitter(source.info, settings, device)
         self._started = time.monotonic()
         self.conf = self._fitter.conf
+        self.warnings: list[str] = []
+        """What the user should know of the fit."""
+        self._check_size(source.frame_count_hint or 1)
 
     @property
     def elapsed(self) -> float:
@@ -158,9 +175,17 @@ class _Job:
             measure(crf, quick=False)
         return crf, passes[crf]
 
+    def _check_size(self, frames: int) -> None:
+        """Refuse now what the writer, or any reader, would refuse in the end."""
+        info, limits = self._source.info, self._settings.limits
+        encode_head(info, limits)
+        limits.check("max_conf_bytes", len(self.conf))
+        limits.check("max_frames", frames)
+        check_compute(self.conf, info, frames, limits, printable(str(self._source.path)))
+
     def write(self, path: Path, crf: float, finished: Sequence[FinishedSegment], blob: bytes | None) -> int:
         """Put the file together; its size in bytes."""
-        with LinrWriter(path, self._source.info, self.conf) as writer:
+        with LinrWriter(path, self._source.info, self.conf, self._settings.limits) as writer:
             for segment in finished:
                 writer.add_segment(segment.payload, segment.pts, segment.durations)
             writer.add_ancillary(
@@ -168,7 +193,24 @@ class _Job:
             )
             if blob:
                 writer.add_ancillary(AUDIO_SUBTITLES, blob)
-            return writer.finish()
+            return writer.finish(lambda written: self._check_file(written, finished, blob))
+
+    def _check_file(self, path: Path, finished: Sequence[FinishedSegment], blob: bytes | None) -> None:
+        """Read the file back: what is in it must be the payloads that were decoded and measured, and nothing else."""
+        with LinrReader(path, self._settings.limits) as reader:
+            problems = reader.verify()
+            payloads = [reader.read_segment(i) for i in range(len(reader.segments))]
+            same = (
+                (reader.info, reader.conf) == (self._source.info, self.conf)
+                and payloads == [s.payload for s in finished]
+                and list(reader.pts) == [t for s in finished for t in s.pts]
+                and list(reader.durations) == [t for s in finished for t in s.durations]
+                and reader.ancillary(AUDIO_SUBTITLES) == ([blob] if blob else [])
+            )
+        if problems or not same:
+            raise UsageError(
+                f"{path}: what was written is not what is read back: is the disk failing? Nothing was left there"
+            )
 
     def _target(self) -> Target | None:
         settings = self._settings
@@ -200,6 +242,7 @@ class _Job:
         for frames in segments(self._source.frames(), self._source.info, self._settings.keyint):
             index = len(finished)
             pts = [f.pts for f in frames]
+            self._check_size(done + len(frames))
             segment = checkpoint.load_segment(index, pts) if checkpoint else None
             if segment is None:
                 segment = self._segment(index, frames, crf, finished, done, checkpoint, quick)
@@ -260,6 +303,7 @@ class _Job:
             report=report,
             partial=checkpoint.load_partial(index) if checkpoint else None,
             save_partial=(lambda data: checkpoint.save_partial(index, data)) if checkpoint else None,
+            warn=lambda text: self.warnings.append(f"segment {index + 1}: {text}"),
         )
         release_memory()
         error = self._measure(payload, frames, index, report)
@@ -271,7 +315,8 @@ class _Job:
     ) -> np.ndarray:
         """Decode the payload as any reader would, and compare."""
         info = self._source.info
-        player = open_player(payload, self.conf, info, len(frames), f"segment {index} just made")
+        where = f"segment {index} just made"
+        player = open_player(payload, self.conf, info, len(frames), where, limits=self._settings.limits)
         out = np.zeros((len(frames), len(info.plane_shapes)))
         for i, frame in enumerate(frames):
             source = to_working(frame.planes, info)
@@ -303,7 +348,7 @@ def _report(
     source: VideoSource,
     finished: Sequence[FinishedSegment],
     crf: float,
-    seconds: float,
+    job: _Job,
 ) -> EncodeReport:
     frames = sum(len(s.pts) for s in finished)
     luma, yuv = _mean_psnr(finished)
@@ -316,8 +361,8 @@ def _report(
         bpp=8 * size / (frames * info.width * info.height),
         psnr_y=luma,
         psnr_yuv=yuv,
-        seconds=seconds,
+        seconds=job.elapsed,
         segments=len(finished),
-        warnings=tuple(source.warnings),
+        warnings=(*source.warnings, *job.warnings),
         crf=crf,
     )

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from licodec.cli import options, progress, values
+from licodec.cli.verify import problem_fields
+from licodec.errors import DamagedFileError
 
 
 @click.command()
@@ -25,6 +27,11 @@ from licodec.cli import options, progress, values
 @click.option("--codec", help="FFmpeg's encoder of a video file: h264, av1, ffv1.  [default: what fits]")
 @click.option("--crf", type=values.OUTPUT_CRF, help="Quality of that encoder.  [default: visually lossless]")
 @click.option("--no-audio", is_flag=True, help="Leave out audio and subtitles.")
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="Show what is left of a damaged file: the last picture before a gap stays; the exit status is 3.",
+)
 @options.limits
 @options.overwrite
 @options.json_output
@@ -60,13 +67,17 @@ def decode(
 
         wanted = DecodeSettings(at=at, copy_streams=not no_audio, limits=options.read_limits(limits), **settings)
         done = run(input, output, wanted, overwrite=overwrite, progress=report.progress)
-        for warning in done.warnings:
+        for warning in (*done.warnings, *(f"{input}: {problem}" for problem in done.problems)):
             report.warn(warning)
         rate = f" ({done.frames / done.seconds:.1f} frames/s)" if done.seconds else ""
         report.result(
             f"{done.path}: {done.frames} frame(s) of {done.width}x{done.height} "
             f"in {progress.clock_time(done.seconds)}{rate}",
-            asdict(done),
+            asdict(done) | {"problems": [problem_fields(problem) for problem in done.problems]},
+        )
+    if done.problems:
+        raise DamagedFileError(
+            f"{input}: {len(done.problems)} fault(s); {done.stood_in} of {done.frames} frame(s) stand in for lost ones"
         )
 
 

@@ -53,6 +53,7 @@ TARGETS = {"crf": "--crf", "bitrate": "--bitrate", "target_size": "--target-size
 @options.compute
 @click.option("--seed", type=values.SEED, default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Continue an encode that was interrupted.")
+@options.limits
 @options.overwrite
 @options.json_output
 @options.quiet
@@ -63,6 +64,7 @@ def encode(
     max_time: Fraction | None,
     no_audio: bool,
     resume: bool,
+    limits: tuple[tuple[str, int], ...],
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -86,7 +88,10 @@ def encode(
         from licodec.encoder import encode as run
 
         wanted = EncodeSettings(
-            max_time=None if max_time is None else float(max_time), copy_streams=not no_audio, **settings
+            max_time=None if max_time is None else float(max_time),
+            copy_streams=not no_audio,
+            limits=options.read_limits(limits),
+            **settings,
         )
         try:
             done = run(input, output, wanted, overwrite=overwrite, resume=resume, progress=report.progress)

@@ -53,7 +53,9 @@ def main() -> NoReturn:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if instruction := os.environ.get("_LICODEC_COMPLETE"):
         sys.exit(shell_complete(cli, {}, "licodec", "_LICODEC_COMPLETE", instruction))
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    signals.settle()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ For programs, `--json` on standard output. This is a promise; versions `1.x` onl
 - The last line is `result`, or `error` when the command fails after its options were understood. `result`
   has `command` and the fields of that command. `error` has `command`, `kind`, `exit_status` and `message`;
   the message is also the line on standard error. `info`, `verify` and `compare` print the last line only.
-- `verify` gives a `result` and exits with 3 when it has found damage.
+- `verify` and `decode --salvage` give a `result` with `problems` and exit with 3 when they have found damage.
 - Numbers are finite. What cannot be measured is null. Fractions are strings such as `30000/1001`.
 - Readers skip events and fields that they do not know.
 """

@@ -8,6 +8,7 @@ import time
 from types import FrameType
 
 GRACE_SECONDS = 2.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(KeyboardInterrupt):
@@ -36,7 +37,16 @@ def install() -> None:
         if now - first > GRACE_SECONDS:
             os._exit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         # What nohup, or a shell that starts a background job, had ignored stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
+
+
+def settle() -> None:
+    """Everything is done and said: a late signal must not change the exit status.
+
+    While it shuts down, Python would put the system's own handlers back, and what was loaded takes a while to unload.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

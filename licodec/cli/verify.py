@@ -8,7 +8,7 @@ import click
 
 from licodec.cli import options, progress
 from licodec.cli.console import safe
-from licodec.errors import DamagedFileError
+from licodec.errors import DamagedFileError, LimitError, UnsupportedError
 
 if TYPE_CHECKING:
     from licodec.container import Problem
@@ -30,13 +30,17 @@ def verify(*, file: str, fast: bool, limits: tuple[tuple[str, int], ...], as_jso
 
         allowed = options.read_limits(limits)
         problems = check(file, allowed)
-        # Symbols of a damaged container would only tell the same damage again.
-        if not problems and not fast:
+        if not fast:
             from licodec.decoder import verify_symbols
 
-            problems = verify_symbols(file, limits=allowed)
+            try:
+                problems += verify_symbols(file, limits=allowed)
+            except (UnsupportedError, LimitError):
+                if not problems:  # damage is the more useful answer
+                    raise
+            problems.sort(key=lambda problem: problem.offset)
         fields = {"path": file, "ok": not problems, "symbols_checked": not fast}
-        report.result("", {**fields, "problems": [_fields(problem) for problem in problems]})
+        report.result("", {**fields, "problems": [problem_fields(problem) for problem in problems]})
     if not as_json and not quiet:
         for problem in problems:
             click.echo(safe(f"{file}: {problem}"))
@@ -46,7 +50,7 @@ def verify(*, file: str, fast: bool, limits: tuple[tuple[str, int], ...], as_jso
         raise DamagedFileError(f"{file}: {len(problems)} fault(s) found")
 
 
-def _fields(problem: Problem) -> dict[str, Any]:
+def problem_fields(problem: Problem) -> dict[str, Any]:
     """A problem for `--json`; `start` and `end` in seconds where they are known."""
     times = {
         name: None if time is None else float(time) for name, time in (("start", problem.start), ("end", problem.end))

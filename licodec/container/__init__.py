@@ -8,6 +8,7 @@ from licodec.container.chunks import (
     MAGIC,
     MIN_READER_VERSION,
 )
+from licodec.container.header import encode_head
 from licodec.container.index import SegmentEntry, inflate
 from licodec.container.limits import DEFAULT_LIMITS, Limits
 from licodec.container.problems import Problem, printable
@@ -30,6 +31,7 @@ __all__ = [
     "LinrWriter",
     "Problem",
     "SegmentEntry",
+    "encode_head",
     "inflate",
     "printable",
     "scan",

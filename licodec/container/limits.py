@@ -30,13 +30,20 @@ class Limits:
     """Payload of CONF."""
     max_inflated_bytes: int = 2**23
     """What a zstandard frame may inflate to; for the index, 13 hours of wholly irregular timestamps."""
+    max_parameters: int = 2**24
+    """Parameters of a segment's networks and latents."""
+    max_segment_bytes: int = 2**35
+    """Memory to decode a segment: its symbols and motion, the pictures of a group, a batch in work. 4K takes 5 GiB."""
+    max_macs: int = 2**54
+    """Multiply-accumulates to render all frames at native size; two hours of 4K at 60 a second take 2**53."""
 
-    def check(self, limit: str, value: int) -> None:
-        """Raise LimitError if `value` is above the limit of that name."""
+    def check(self, limit: str, value: int, where: str = "") -> None:
+        """Raise LimitError, beginning with `where`, if `value` is above the limit of that name."""
         allowed: int = getattr(self, limit)
         if value > allowed:
+            place = f"{where}: " if where else ""
             raise LimitError(
-                f"needs {limit} of {value}, but the limit is {allowed}; "
+                f"{place}needs {limit} of {value}, but the limit is {allowed}; "
                 f"raise it with --limit {limit}={value} (in Python: Limits({limit}={value}))"
             )
 

@@ -19,16 +19,18 @@ class Problem:
     what: str
     """What is wrong with it."""
     start: Fraction | None = None
-    """For a segment whose times are known: when its first frame begins, in seconds."""
+    """Where pictures are lost: seconds from which on, as far as the times are known."""
     end: Fraction | None = None
-    """For a segment whose times are known: when its last frame ends, in seconds."""
+    """Where pictures are lost: seconds up to which, as far as the times are known."""
 
     def __str__(self) -> str:
         if not self.kind and not self.offset:
             return self.what
         place = f"{self.kind} at byte {self.offset}" if self.kind else f"byte {self.offset}"
-        if self.start is not None and self.end is not None:
-            place += f" ({float(self.start):.3f} s to {float(self.end):.3f} s)"
+        if self.start is not None or self.end is not None:
+            first = "the start" if self.start is None else f"{float(self.start):.3f} s"
+            last = "the end" if self.end is None else f"{float(self.end):.3f} s"
+            place += f" ({first} to {last})"
         return f"{place}: {self.what}"
 
 

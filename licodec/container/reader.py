@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
 from typing import BinaryIO, Self, TypeVar
@@ -13,6 +15,7 @@ from licodec.container.bytesio import ByteReader
 from licodec.container.chunks import (
     CHUNK_BYTES_MIN,
     CONF,
+    CRITICAL,
     ENCODER_SETTINGS,
     ENDF,
     HEAD,
@@ -67,12 +70,15 @@ class LinrReader:
                 limits.check("max_conf_bytes", self._conf.size)
             self.conf = self._parse(self._conf, lambda payload: payload)
             """Configuration of the codec, as the model layer wrote it."""
+            self.has_index = True
+            """False for a salvaged file whose index or end is damaged: frames may be missing between segments."""
             self._tail: tuple[ChunkHeader, ...] = ()
             try:
                 self._directory = self._open_from_end()
             except ChunkError as error:
                 if not salvage:
                     raise
+                self.has_index = False
                 self._problems.append(error.problem)
                 self._directory = self._open_from_front()
             self.segments: tuple[SegmentEntry, ...] = tuple(self._directory.segments)
@@ -213,6 +219,7 @@ class LinrReader:
     def _open_from_front(self) -> Directory:
         """Collect what is intact, without the index."""
         directory = Directory()
+        lost: set[int] = set()
         for number, chunk in enumerate(scan_source(self._source)):
             self._limits.check("max_chunks", number - 3)
             if chunk.crc_ok and chunk.kind == ENDF:
@@ -228,10 +235,28 @@ class LinrReader:
                     data = ByteReader(times)
                     directory.add(chunk.kind, chunk.offset, chunk.length, data, self._limits)
             except ChunkError as error:
+                # Neither an ancillary chunk nor the index costs a picture.
+                if not chunk.kind[0].islower() and chunk.kind not in CRITICAL - {SEGM}:
+                    lost.add(chunk.offset)
                 # What made the index unusable has been told already.
                 if error.problem.offset != self._problems[0].offset:
                     self._problems.append(error.problem)
+        offsets = [s.offset for s in directory.segments]
+        for i, problem in enumerate(self._problems):
+            if problem.offset in lost:
+                start, end = self._gap(directory, bisect.bisect(offsets, problem.offset))
+                self._problems[i] = replace(problem, start=start, end=end)
         return directory
+
+    def _gap(self, directory: Directory, segment: int) -> tuple[Fraction | None, Fraction | None]:
+        """The time between the end of the segment before `segment` and its start, where there are such."""
+        start = end = None
+        if segment:
+            last = directory.segments[segment - 1].first_frame + directory.segments[segment - 1].frame_count - 1
+            start = (directory.pts[last] + directory.durations[last]) * self.info.time_base
+        if segment < len(directory.segments):
+            end = directory.pts[directory.segments[segment].first_frame] * self.info.time_base
+        return start, end
 
     def _header(self, offset: int, kind: str) -> ChunkHeader:
         with self._at(kind, offset):

@@ -6,9 +6,8 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -35,6 +34,7 @@ from licodec.container.problems import printable
 from licodec.container.source import BLOCK
 from licodec.container.times import encode_times
 from licodec.errors import UsageError
+from licodec.files import UnfinishedFile
 from licodec.video.info import VideoInfo
 
 
@@ -62,8 +62,8 @@ class LinrWriter:
             if self._path.exists() and not self._path.is_file():
                 # Renaming over a device or a FIFO would remove it.
                 raise OSError("it is a directory" if self._path.is_dir() else "it is not a regular file")
-            self._part = self._path.with_name(f".licodec-{secrets.token_hex(6)}.part")
-            self._file = self._part.open("xb")
+            self._part = UnfinishedFile(self._path)
+            self._file = self._part.file
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"{self._name}: cannot be written: {reason}") from error
@@ -136,8 +136,11 @@ class LinrWriter:
             raise
         self._enter(kind, len(start) + size + CRC_BYTES)
 
-    def finish(self) -> int:
-        """Write the end, make everything durable, put the file in its place; returns its size in bytes."""
+    def finish(self, check: Callable[[Path], None] | None = None) -> int:
+        """Write the end, make everything durable, put the file in its place; returns its size in bytes.
+
+        `check` gets the path of the whole file before it is put there, and may refuse it with any error.
+        """
         self._check_open()
         if not self._frames:
             raise ValueError("a .linr file needs at least one frame")
@@ -148,21 +151,17 @@ class LinrWriter:
         end.raw(self._digest.digest())
         self._write(encode_chunk(ENDF, end.to_bytes()))
         with self._no_half_file():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self._path)
-        # The file is whole and in place by now; some file systems cannot sync a directory.
-        with contextlib.suppress(OSError):
-            _sync_directory(self._path.parent)
+            self._part.flush()
+            if check:
+                check(self._part.part)
+            self._part.commit()
         return self._size
 
     def abort(self) -> None:
         """Remove what was written. Does nothing after `finish`, or when called twice."""
+        self._part.discard()
         with contextlib.suppress(OSError):
             self._file.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -196,11 +195,3 @@ class LinrWriter:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             reason = "the disk is full" if full else error.strerror or str(error)
             raise UsageError(f"{self._name}: cannot be written: {reason}; nothing was left there") from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

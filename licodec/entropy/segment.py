@@ -29,8 +29,9 @@ MAX_GROUP = 64
 """Largest distance between anchors."""
 _PYRAMID_LEVELS = 8
 _HAS_NETWORK = 1
-_LATENT_LIMIT = 1 << 12
-_WEIGHT_LIMIT = 1 << 15
+LATENT_LIMIT = 1 << 12
+WEIGHT_LIMIT = 1 << 15
+"""Largest magnitudes of a latent's component and of a network parameter."""
 _QUANTISER_KIND, _LATENT_KIND = 0, 1
 
 
@@ -87,7 +88,7 @@ class PictureCoder:
         difference = np.stack([s.latent for s in symbols]) - expected
         self._side.code(coder, _LATENT_KIND, difference)
         for p, s, quantiser, latent in zip(batch, symbols, quantisers, difference + expected, strict=True):
-            if abs(int(quantiser[0])) > QUANTISER_MAX or np.abs(latent).max(initial=0) > _LATENT_LIMIT:
+            if abs(int(quantiser[0])) > QUANTISER_MAX or np.abs(latent).max(initial=0) > LATENT_LIMIT:
                 raise DamagedFileError(f"frame {p.frame} of the segment has a quantiser or latent out of range")
             s.quantiser, s.latent = int(quantiser[0]), latent
             self._latents[p.frame] = latent
@@ -226,7 +227,7 @@ class SegmentReader:
         self._coder = BitDecoder(stream)
         weights = [np.zeros(shape, np.int32) for shape in shapes]
         code_tensors(self._coder, weights)
-        if any(np.abs(w).max() > _WEIGHT_LIMIT for w in weights):
+        if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights):
             raise reader.damaged("a network weight is out of range")
         self.symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from licodec.errors import UsageError
+from licodec.files import sync_directory
 
 _SUFFIX = ".resume"
 _BLOCK = 1 << 20
@@ -124,7 +125,8 @@ class Checkpoint:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _write(self, name: str, tensors: dict[str, npt.NDArray], metadata: dict[str, str]) -> None:
-        data = save(tensors, {"identity": self._identity, **metadata})
+        metadata = {"identity": self._identity, **metadata}
+        data = save(tensors, metadata | {"digest": _digest(tensors, metadata)})
         target = self._directory / f"{name}.safetensors"
         temporary = target.with_suffix(".part")
         with temporary.open("wb") as stream:
@@ -132,6 +134,7 @@ class Checkpoint:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
+        sync_directory(self._directory)
 
     def _read(self, name: str) -> tuple[dict[str, npt.NDArray], dict[str, str]] | None:
         path = self._directory / f"{name}.safetensors"
@@ -139,6 +142,17 @@ class Checkpoint:
             return None
         try:
             with safe_open(path, framework="numpy") as stream:
-                return {key: stream.get_tensor(key) for key in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+                tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+                metadata = dict(stream.metadata() or {})
         except (SafetensorError, OSError):
             return None
+        # Hours may lie between writing and reading, and a payload is not decoded again.
+        return (tensors, metadata) if metadata.pop("digest", None) == _digest(tensors, metadata) else None
+
+
+def _digest(tensors: dict[str, npt.NDArray], metadata: dict[str, str]) -> str:
+    """SHA-256 of everything in a file."""
+    digest = hashlib.sha256(repr(sorted(metadata.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
+    return digest.hexdigest()

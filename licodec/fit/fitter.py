@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from licodec.container import Limits
+from licodec.fit.guard import Warn
 from licodec.fit.presets import PRESETS, Preset, Quality
-from licodec.fit.segment import fit_segment
+from licodec.fit.segment import fit_segment, split_groups
 from licodec.fit.settings import EncodeSettings
 from licodec.model.config import ModelConfig
+from licodec.model.costs import check_segment
 from licodec.model.geometry import Geometry, to_working
 from licodec.video.info import Frame, VideoInfo
 
@@ -47,16 +50,20 @@ class Fitter(Protocol):
         report: Report,
         partial: bytes | None,
         save_partial: Callable[[bytes], None] | None,
+        warn: Warn,
     ) -> bytes:
-        """Payload of a segment. `quick`: good enough to tell the size; `partial`: what `save_partial` got before."""
+        """Payload of a segment. `quick`: good enough to tell the size; `partial`: what `save_partial` got before.
+
+        `warn` is told what the user should know.
+        """
         ...
 
 
 class DefaultFitter:
     """Motion, residual and modulated synthesis."""
 
-    def __init__(self, info: VideoInfo, preset: Preset, seed: int, device: str) -> None:
-        self._info, self._preset, self._seed, self._device = info, preset, seed, device
+    def __init__(self, info: VideoInfo, preset: Preset, seed: int, device: str, limits: Limits) -> None:
+        self._info, self._preset, self._seed, self._device, self._limits = info, preset, seed, device, limits
         self._geometry = Geometry.of(info)
         self._config = ModelConfig(width=preset.width)
         self.conf = self._config.to_bytes()
@@ -71,7 +78,10 @@ class DefaultFitter:
         report: Report,
         partial: bytes | None,
         save_partial: Callable[[bytes], None] | None,
+        warn: Warn,
     ) -> bytes:
+        groups = split_groups(len(frames), self._preset.group)
+        check_segment(self._geometry, self._config, len(frames), groups, self._limits)
         return fit_segment(
             self._geometry,
             self._config,
@@ -85,6 +95,7 @@ class DefaultFitter:
             report=report,
             partial=partial,
             save_partial=save_partial,
+            warn=warn,
         )
 
 
@@ -97,4 +108,4 @@ def make_fitter(info: VideoInfo, settings: EncodeSettings, device: str) -> Fitte
         from licodec.fit.latent_inr import LatentINRFitter
 
         return LatentINRFitter(info, settings, device)
-    return DefaultFitter(info, preset, settings.seed, device)
+    return DefaultFitter(info, preset, settings.seed, device, settings.limits)

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from licodec.entropy.latent_inr import SYMBOL_MAX, LatentINRSymbols, step_index, step_size, write_symbols
 from licodec.fit.fitter import Budget, Report
+from licodec.fit.guard import Guard, Warn
 from licodec.fit.presets import Quality
 from licodec.fit.settings import EncodeSettings
 from licodec.model.config import PROFILE_PAPER
-from licodec.model.geometry import to_working
-from licodec.model.latent_inr import LatentINRConfig, build, pack, patch_shapes
+from licodec.model.geometry import Geometry, to_working
+from licodec.model.latent_inr import LatentINRConfig, build, check_segment, pack, patch_shapes
 from licodec.video.info import Frame, Plane, VideoInfo
 
 _CONFIG = LatentINRConfig(width=256, rank=1)
@@ -29,6 +30,8 @@ _STEPS = {"ultrafast": 300, "fast": 1500, "medium": 6000, "slow": 25000, "placeb
 """Training steps of each preset."""
 _ROUND_FROM = 0.75
 """Share of the budget after which the network is trained as the decoder will see it, rounded."""
+_WORST = 4.0
+"""Mean squared error, of samples from 0 to 1, beyond which a training has diverged: any picture is closer than 1."""
 _PROBES = 8
 """Batches that the sensitivities are estimated from."""
 
@@ -38,7 +41,7 @@ class LatentINRFitter:
 
     def __init__(self, info: VideoInfo, settings: EncodeSettings, device: str) -> None:
         """`device` is not used: this profile is trained on the CPU."""
-        self._info, self._config, self._seed = info, _CONFIG, settings.seed
+        self._info, self._config, self._seed, self._limits = info, _CONFIG, settings.seed, settings.limits
         self._steps = _STEPS[settings.preset]
         self.conf = bytes([PROFILE_PAPER]) + self._config.to_bytes()
 
@@ -52,9 +55,11 @@ class LatentINRFitter:
         report: Report,
         partial: bytes | None,
         save_partial: Callable[[bytes], None] | None,
+        warn: Warn,
     ) -> bytes:
         """Payload of a segment. An interrupted segment begins again: nothing is saved on the way."""
         steps = max(1, self._steps // 10) if quick else self._steps
+        check_segment(self._config, Geometry.of(self._info), len(frames), self._limits)
         symbols = fit(
             [f.planes for f in frames],
             self._info,
@@ -64,6 +69,7 @@ class LatentINRFitter:
             lam=Quality(crf).bit_worth(1),
             seed=self._seed,
             progress=lambda share, _: report("train", int(share * steps), steps),
+            warn=warn,
         )
         return write_symbols(symbols)
 
@@ -78,6 +84,7 @@ def fit(
     steps: int | None = None,
     progress: Callable[[float, float], None] | None = None,
     seed: int = 0,
+    warn: Warn = lambda text: None,
 ) -> LatentINRSymbols:
     """Fit the paper profile's model to one segment.
 
@@ -90,6 +97,7 @@ def fit(
             depends on the seed and the machine's arithmetic alone.
         progress: called after every step with the share of the budget used and the PSNR of the batch in dB.
         seed: of the initial values and of the order of batches.
+        warn: told when the training diverges; it goes back to its last good state then, and on with smaller steps.
 
     Returns:
         What `write_symbols` writes.
@@ -97,7 +105,7 @@ def fit(
     Raises:
         LimitError: the model is too big.
     """
-    return _Fit(frames, info, config, seed).run(seconds, lam, steps, progress)
+    return _Fit(frames, info, config, seed).run(seconds, lam, steps, progress, warn)
 
 
 class _Fit:
@@ -125,20 +133,30 @@ class _Fit:
         self._steps: list[int] | None = None
 
     def run(
-        self, seconds: float, lam: float, steps: int | None, progress: Callable[[float, float], None] | None
+        self,
+        seconds: float,
+        lam: float,
+        steps: int | None,
+        progress: Callable[[float, float], None] | None,
+        warn: Warn,
     ) -> LatentINRSymbols:
         optimisers = self._optimisers()
+        guard = Guard(list(self._model.parameters()), _WORST, warn)
         start, step, done = time.monotonic(), 0, 0.0
-        while done < 1:
+        while done < 1 and not guard.gave_up:
             if self._steps is None and done >= _ROUND_FROM:
                 self._steps = self._choose_steps(lam)
             loss = self._gradients()
             for optimiser, rate in optimisers:
                 warm = min(1, (step + 1) / _WARM_UP)
-                optimiser.param_groups[0]["lr"] = rate * warm * (1 + math.cos(math.pi * done)) / 2
+                optimiser.param_groups[0]["lr"] = guard.factor * rate * warm * (1 + math.cos(math.pi * done)) / 2
                 optimiser.step()
             step += 1
             done = max((time.monotonic() - start) / max(seconds, 1e-3), step / steps if steps else 0)
+            round_next = self._steps is None and done >= _ROUND_FROM
+            if guard.watch(torch.tensor(loss), look=done >= 1 or round_next):
+                for optimiser, _ in optimisers:
+                    optimiser.state.clear()
             if progress:
                 progress(min(done, 1.0), -10 * math.log10(max(loss, 1e-10)))
         return self._symbols(self._steps or self._choose_steps(lam))

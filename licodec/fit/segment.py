@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from licodec.entropy.coder import BitEncoder
 from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import quantise
@@ -194,6 +195,7 @@ class SegmentFit:
         device: str,
         seconds: float | None,
         progress: Callable[[int, int], None] | None,
+        warn: Warn = lambda text: None,
     ) -> bytes:
         """Fit the synthesis network and the latents, keep them if they are worth their bits; the payload."""
         trained = train(
@@ -206,6 +208,7 @@ class SegmentFit:
             device=device,
             seconds=seconds,
             progress=progress,
+            warn=warn,
         )
         self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
         self._set_latents(trained.latents)
@@ -283,6 +286,7 @@ def fit_segment(
     report: Callable[[str, int, int], None] = lambda stage, step, steps: None,
     partial: bytes | None = None,
     save_partial: Callable[[bytes], None] | None = None,
+    warn: Warn = lambda text: None,
 ) -> bytes:
     """Payload of a segment: look ahead, code every picture, then train the synthesis on what came out."""
     groups = split_groups(frames, preset.group)
@@ -314,5 +318,9 @@ def fit_segment(
     if save_partial and time.monotonic() - saved > _SAVE_EVERY:
         save_partial(fit.to_bytes())
     return fit.train(
-        crops, device=device, seconds=time_left(), progress=lambda step, steps: report("train", step, steps)
+        crops,
+        device=device,
+        seconds=time_left(),
+        progress=lambda step, steps: report("train", step, steps),
+        warn=warn,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
+from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.errors import UsageError
 from licodec.fit.presets import PRESETS
 
@@ -42,6 +43,8 @@ class EncodeSettings:
     """CPU threads; None: all cores."""
     seed: int = 0
     """Of every random choice."""
+    limits: Limits = DEFAULT_LIMITS
+    """Refuse to make a file that a reader with these limits refuses."""
 
     def check(self) -> None:
         """Raise UsageError for values that make no sense."""
@@ -65,7 +68,8 @@ class EncodeSettings:
 
     def describe(self) -> str:
         """The options in one line, for the file's settings chunk."""
-        return " ".join(f"{name}={value}" for name, value in asdict(self).items() if value is not None)
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "limits"}
+        return " ".join(f"{name}={value}" for name, value in options.items() if value is not None)
 
 
 @dataclass(frozen=True)

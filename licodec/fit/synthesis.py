@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT
+from licodec.fit.guard import LOWER, Guard, Warn
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
@@ -86,11 +89,16 @@ def _round(x: torch.Tensor, step: torch.Tensor | float) -> torch.Tensor:
     return x + (torch.round(x / step) * step - x).detach()
 
 
+def _integers(x: torch.Tensor, step: float, most: int) -> npt.NDArray[np.int32]:
+    """Symbols of a tensor, within what the file can hold."""
+    return torch.round(x.detach() / step).clamp(-most, most).cpu().numpy().astype(np.int32)
+
+
 _RATE = 5e-3
 _TIMED_STEPS = 8
 
 
-def _affordable(steps: int, seconds: float, trial: Callable[[], None]) -> int:
+def _affordable(steps: int, seconds: float, trial: Callable[[], object]) -> int:
     """How many of `steps` fit into `seconds`, by timing a few."""
     trial()
     start = time.monotonic()
@@ -156,9 +164,11 @@ def train(
     device: str = "cpu",
     seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    warn: Warn = lambda text: None,
 ) -> TrainedSynthesis:
     """Fit network and latents to the crops by Adam on the squared error, the second half with rounding.
 
+    A training that diverges goes back to its last good state, on with smaller steps, and tells `warn`.
     `seconds` shortens the schedule to the time there is (then the result depends on the machine's speed).
     """
     generator = torch.Generator().manual_seed(seed)
@@ -176,21 +186,33 @@ def train(
         made = synthesis.apply(parameters, factors, inputs[batch].bfloat16()).float()
         return (made - wanted[batch].float()).square() * importance
 
-    def descend(optimiser: torch.optim.Optimizer) -> None:
+    def descend(optimiser: torch.optim.Optimizer) -> torch.Tensor:
         loss = error(torch.randint(0, len(inputs), (_BATCH,), generator=generator)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        return loss
 
     if seconds is not None:
         steps = _affordable(steps, seconds, lambda: descend(torch.optim.SGD(model.trained, lr=0.0)))
+    # Worse than no network by more than a rounding: a training has no business there.
+    idle = sum(float((w.float().square() * importance).sum()) for w in wanted.split(_BATCH)) / wanted.numel()
+    guard = Guard(model.trained, 2 * idle + 1, warn)
     optimiser = torch.optim.Adam(model.trained, lr=_RATE, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=max(steps, 2), pct_start=0.15)
     for step in range(steps):
         if model.steps is None and step >= _ROUND_FROM * steps:
             model.choose_steps()
-        descend(optimiser)
+        loss = descend(optimiser)
         schedule.step()
+        round_next = model.steps is None and step + 1 >= _ROUND_FROM * steps
+        if guard.watch(loss, look=round_next or step + 1 == steps):
+            optimiser.state.clear()
+            for group in optimiser.param_groups:
+                for bound in ("initial_lr", "max_lr", "min_lr"):
+                    group[bound] *= LOWER
+        if guard.gave_up:
+            break
         if progress:
             progress(step + 1, steps)
     if model.steps is None:
@@ -201,8 +223,8 @@ def train(
             gain += float((wanted[batch].float().square() * importance).sum() - error(batch).sum())
     assert model.steps is not None
     sizes = [weight_step_of(k) for k in model.steps]
-    weights = [
-        torch.round(p.detach() / s).cpu().numpy().astype(np.int32) for p, s in zip(model.parameters, sizes, strict=True)
-    ]
-    latents = torch.round(model.latents.detach() / LATENT_STEP).cpu().numpy().astype(np.int32)
-    return TrainedSynthesis(weights, model.steps, latents, gain * crops.coverage)
+    weights = [_integers(p, s, WEIGHT_LIMIT) for p, s in zip(model.parameters, sizes, strict=True)]
+    latents = _integers(model.latents, LATENT_STEP, LATENT_LIMIT)
+    # What does not even give a number is worth nothing.
+    gain = gain * crops.coverage if math.isfinite(gain) else -math.inf
+    return TrainedSynthesis(weights, model.steps, latents, gain)

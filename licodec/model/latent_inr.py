@@ -22,20 +22,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.entropy.latent_inr import LatentINRSymbols, read_symbols, step_size
-from licodec.errors import DamagedFileError, LimitError
+from licodec.errors import DamagedFileError
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.video.info import VideoInfo
 
-MAX_PARAMETERS = 1 << 26
-"""Parameters of a segment's model, all tensors together."""
-MAX_TENSOR = 1 << 24
-"""Parameters of one tensor."""
-MAX_PATCHES = 1 << 20
-"""Patches of a frame."""
-
 _CHUNK = 4096
 """Patches that are rendered at once."""
+_PARSE_BYTES = 80
+"""Of memory for each parameter, at most, while it is parsed."""
 _STRUCT = struct.Struct("<HBHBHBBBB")
 _RANGES = {
     "latent_dim": (1, 1024),
@@ -180,9 +176,7 @@ class LatentINR(nn.Module):
         self.grid = patch_grid(self.geometry, config.patch)
         self.latents = nn.Parameter(torch.zeros(frames, config.latent_dim))
         self.encoding = PatchEncoding(config, self.grid)
-        ends = [self.encoding.features, *[config.width] * (config.layers - 1)]
-        ends.append(sum(a * b for a, b in patch_shapes(self.geometry, config.patch)))
-        self.base = nn.ModuleList(ModulatedLinear(i, o, config) for i, o in itertools.pairwise(ends))
+        self.base = nn.ModuleList(ModulatedLinear(i, o, config) for i, o in layer_sizes(config, self.geometry))
 
     @torch.no_grad()
     def initialise(self, mean: Tensor, generator: torch.Generator) -> None:
@@ -231,34 +225,76 @@ class LatentINR(nn.Module):
         return unpack(samples.numpy(), self.geometry, self.config.patch)
 
 
-def build(config: LatentINRConfig, info: VideoInfo, frames: int) -> LatentINR:
+def layer_sizes(config: LatentINRConfig, geometry: Geometry) -> list[tuple[int, int]]:
+    """(inputs, outputs) of each layer of the base network."""
+    ends = [4 * config.frequencies + config.grid_levels * config.grid_features, *[config.width] * (config.layers - 1)]
+    ends.append(sum(a * b for a, b in patch_shapes(geometry, config.patch)))
+    return list(itertools.pairwise(ends))
+
+
+def parameter_count(config: LatentINRConfig, geometry: Geometry, frames: int) -> int:
+    """Parameters of a segment's model, latents and grids included; a plain integer, nothing is allocated."""
+    rows, columns = patch_grid(geometry, config.patch)
+    total = frames * config.latent_dim
+    total += sum(config.grid_features * -(-rows >> k) * -(-columns >> k) for k in range(config.grid_levels))
+    for inputs, outputs in layer_sizes(config, geometry):
+        low_rank = config.rank * (inputs + outputs)
+        total += (inputs + 1) * outputs + (config.latent_dim + 1) * config.hyper_width
+        total += (config.hyper_width + 1) * low_rank
+    return total
+
+
+def frame_macs(config: LatentINRConfig, geometry: Geometry) -> int:
+    """Multiply-accumulate operations to render a picture at native size."""
+    rows, columns = patch_grid(geometry, config.patch)
+    layers = layer_sizes(config, geometry)
+    modulations = sum((config.rank + 1) * i * o + config.hyper_width * config.rank * (i + o) for i, o in layers)
+    return rows * columns * (layers[0][0] + sum(i * o for i, o in layers)) + modulations
+
+
+def segment_bytes(config: LatentINRConfig, geometry: Geometry, frames: int) -> int:
+    """Memory to decode a segment: its parameters while they are parsed, features and samples of every patch."""
+    rows, columns = patch_grid(geometry, config.patch)
+    layers = layer_sizes(config, geometry)
+    patches = rows * columns * 4 * (2 * layers[0][0] + 3 * layers[-1][1])
+    return patches + parameter_count(config, geometry, frames) * _PARSE_BYTES
+
+
+def check_segment(config: LatentINRConfig, geometry: Geometry, frames: int, limits: Limits, where: str = "") -> None:
+    """Raise LimitError for a segment that needs more than the limits allow."""
+    limits.check("max_parameters", parameter_count(config, geometry, frames), where)
+    limits.check("max_segment_bytes", segment_bytes(config, geometry, frames), where)
+
+
+def build(
+    config: LatentINRConfig, info: VideoInfo, frames: int, limits: Limits = DEFAULT_LIMITS, where: str = ""
+) -> LatentINR:
     """A model whose parameters are yet to be filled in.
 
     Raises:
         LimitError: it would be too big; found out before anything of that size is allocated.
     """
-    rows, columns = patch_grid(Geometry.of(info), config.patch)
+    check_segment(config, Geometry.of(info), frames, limits, where)
     with torch.device("meta"):
         model = LatentINR(config, info, frames)
-    sizes = [p.numel() for p in model.parameters()]
-    for what, value, limit in (
-        ("patches a frame", rows * columns, MAX_PATCHES),
-        ("parameters", sum(sizes), MAX_PARAMETERS),
-        ("parameters in a tensor", max(sizes), MAX_TENSOR),
-    ):
-        if value > limit:
-            raise LimitError(f"the paper profile's model needs {value} {what}, but the limit is {limit}")
     return model.to_empty(device="cpu")
 
 
-def read_payload(data: bytes, config: LatentINRConfig, info: VideoInfo, frames: int, where: str = "") -> LatentINR:
+def read_payload(
+    data: bytes,
+    config: LatentINRConfig,
+    info: VideoInfo,
+    frames: int,
+    where: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+) -> LatentINR:
     """The model of a segment, ready to render, from its payload (`write_symbols`).
 
     Raises:
         DamagedFileError: the payload does not parse.
         LimitError: the model is too big.
     """
-    model = build(config, info, frames)
+    model = build(config, info, frames, limits, where)
     return load(model, read_symbols(data, [tuple(p.shape) for p in model.parameters()], where))
 
 

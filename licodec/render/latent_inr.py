@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.model.geometry import Planes
 from licodec.model.latent_inr import LatentINR, LatentINRConfig, read_payload
 from licodec.video.info import VideoInfo
@@ -10,9 +11,17 @@ from licodec.video.info import VideoInfo
 class LatentINRPlayer:
     """Renders one segment from its payload, which is parsed when it is first needed."""
 
-    def __init__(self, payload: bytes, conf: bytes, info: VideoInfo, frames: int, where: str = "") -> None:
+    def __init__(
+        self,
+        payload: bytes,
+        conf: bytes,
+        info: VideoInfo,
+        frames: int,
+        where: str = "",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         """`conf`: what follows the profile number in CONF; raises DamagedFileError."""
-        self._payload, self._info, self._where = payload, info, where
+        self._payload, self._info, self._where, self._limits = payload, info, where, limits
         self._config = LatentINRConfig.from_bytes(conf)
         self._model: LatentINR | None = None
         self.frames = frames
@@ -20,7 +29,7 @@ class LatentINRPlayer:
     def parse(self) -> LatentINR:
         """Read every symbol; raises DamagedFileError or LimitError."""
         if self._model is None:
-            self._model = read_payload(self._payload, self._config, self._info, self.frames, self._where)
+            self._model = read_payload(self._payload, self._config, self._info, self.frames, self._where, self._limits)
         return self._model
 
     def render(self, frame: int) -> Planes:

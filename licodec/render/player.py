@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.entropy.segment import SegmentReader
 from licodec.errors import DamagedFileError
 from licodec.model import motion
 from licodec.model.config import ModelConfig
+from licodec.model.costs import check_segment
 from licodec.model.geometry import Floats
 from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.pyramid import Picture
@@ -98,10 +100,17 @@ class SegmentPlayer(Generic[Array]):
     """One segment of a file: `render(i)` for its frames, `between(i, a)` for the time after them."""
 
     def __init__(
-        self, payload: bytes, renderer: Renderer[Array], config: ModelConfig, frames: int, where: str = ""
+        self,
+        payload: bytes,
+        renderer: Renderer[Array],
+        config: ModelConfig,
+        frames: int,
+        where: str = "",
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._renderer: Renderer[Array] = renderer
         self._reader = SegmentReader(payload, renderer.geometry, config, frames, where)
+        check_segment(renderer.geometry, config, frames, self._reader.symbols.groups, limits, where)
         self._symbols = self._reader.symbols
         self._batches: Iterator[list[Picture]] = _ahead(self._reader.batches())
         self._pictures: dict[int, Picture] = {}

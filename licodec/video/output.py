@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from licodec.errors import LicodecError, UsageError
+from licodec.files import UnfinishedFile
 from licodec.video.ffmpeg import reason
 from licodec.video.info import Frame, VideoInfo, check_planes
 
@@ -77,36 +76,30 @@ class VideoSink(ABC):
 
 
 class PartFile:
-    """A file written under a hidden name in the same directory, and renamed when it is complete."""
+    """A file that appears at `path` whole or not at all, and replaces another one only if that is asked for."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         """Raises UsageError when `path` exists (without `overwrite`) or cannot be written."""
         self.path = path
         self._overwrite = overwrite
         self._check()
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            self.file: BinaryIO = self._part.open("xb")
+            self._part = UnfinishedFile(path)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {reason(error)}") from None
+        self.file: BinaryIO = self._part.file
 
     def commit(self, *, sync: bool = True) -> None:
         """Put the file in its place. `sync`: only after its bytes are on the disk. Raises UsageError."""
         try:
-            self.file.flush()
-            if sync:
-                os.fsync(self.file.fileno())
-            self.file.close()
             self._check()
-            self._part.replace(self.path)
+            self._part.commit(sync=sync)
         except OSError as error:
             raise write_error(self.path, error) from None
 
     def discard(self) -> None:
         """Remove what was written."""
-        with contextlib.suppress(OSError):
-            self.file.close()  # may have to write what it still holds, to a disk that is full
-        self._part.unlink(missing_ok=True)
+        self._part.discard()
 
     def _check(self) -> None:
         if self.path.is_dir():

@@ -112,7 +112,7 @@ def test_an_interruption_while_the_file_is_written_costs_nothing(
 ) -> None:
     output = tmp_path / "out.linr"
 
-    def finish(writer: LinrWriter) -> int:
+    def finish(writer: LinrWriter, *_: object) -> int:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

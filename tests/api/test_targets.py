@@ -18,6 +18,7 @@ from api.movies import pan, psnr, ultrafast
 from licodec.errors import TargetError
 from licodec.fit import segment
 from licodec.fit.presets import PRESETS
+from licodec.model.config import ModelConfig
 from licodec.video.info import VideoInfo
 from licodec.video.sink import open_sink
 from licodec.video.source import open_source
@@ -144,7 +145,7 @@ def test_what_cannot_be_met_is_said_in_one_line_and_leaves_nothing(
 class StandIn:
     """A fitter that makes payloads of a size that a formula gives, and the player of them."""
 
-    conf = b"\1"
+    conf = ModelConfig().to_bytes()
     frames = 4
 
     def __init__(self, size: Callable[[float, bool], float]) -> None:
@@ -166,7 +167,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[float, bool
     def install(size: Callable[[float, bool], float]) -> StandIn:
         fitter = StandIn(size)
         monkeypatch.setattr(licodec.encoder, "make_fitter", lambda *rest: fitter)
-        monkeypatch.setattr(licodec.encoder, "open_player", lambda *rest: fitter)
+        monkeypatch.setattr(licodec.encoder, "open_player", lambda *rest, **options: fitter)
         return fitter
 
     return install

@@ -9,6 +9,8 @@ from typing import Any
 import av
 import pytest
 
+from licodec.container import LinrReader, LinrWriter
+
 from .conftest import Run, events, one_error
 
 
@@ -142,3 +144,28 @@ def test_damage_anywhere_is_an_error_and_leaves_no_output(call: Run, linr: Path,
         linr.write_bytes(data[:place])
         one_error(call("decode", linr.name, "out.mp4", "-q"), 3)
     assert {path.name for path in tmp_path.iterdir()} == {"clip.linr"}
+
+
+def test_salvage_writes_what_is_left_and_exits_with_3(run: Run, encoded: Path, tmp_path: Path) -> None:
+    """In a file of two segments the one that is left stands in for the other."""
+    data = bytearray((encoded / "clip.linr").read_bytes())
+    with LinrReader(bytes(data)) as reader:
+        payload, pts, base = reader.read_segment(0), list(reader.pts), reader.info
+        conf, entry = reader.conf, reader.segments[0]
+    with LinrWriter(tmp_path / "two.linr", base, conf) as writer:
+        for shift in (0, 10_000):
+            writer.add_segment(payload, [p + shift for p in pts], [1] * len(pts))
+        writer.finish()
+    two = bytearray((tmp_path / "two.linr").read_bytes())
+    two[entry.offset + entry.length // 2] ^= 1
+    (tmp_path / "two.linr").write_bytes(two)
+    assert "SEGM at byte" in one_error(run("decode", "two.linr", "a.mkv", "-q"), 3)
+    assert not (tmp_path / "a.mkv").exists()
+    result = run("decode", "two.linr", "a.mkv", "--salvage", "--json")
+    assert result.returncode == 3
+    assert "8 of 16 frame(s) stand in" in result.stderr
+    *_, last = events(result.stdout)
+    assert (last["event"], last["stood_in"], last["frames"]) == ("result", 8, 16)
+    (problem,) = last["problems"]
+    assert (problem["chunk"], problem["offset"], problem["start"]) == ("SEGM", entry.offset, 0.0)
+    assert len(look(tmp_path / "a.mkv")[2]) == 16

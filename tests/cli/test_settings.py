@@ -29,6 +29,7 @@ ENCODE = {
     "device": "auto",
     "threads": None,
     "seed": 0,
+    "limits": Limits(),
 }
 DECODE = {
     "scale": None,
@@ -44,6 +45,7 @@ DECODE = {
     "crf": None,
     "copy_streams": True,
     "limits": Limits(),
+    "salvage": False,
 }
 STEP = {"stage": "fit", "segment": 0, "segments": 1, "step": 1, "steps": 2}
 UNKNOWN = {"psnr": None, "kbps": None, "elapsed": 1.0, "eta": None}
@@ -90,7 +92,17 @@ EncodeReport = _report(
     warnings=("careful",),
     crf=28.0,
 )
-DecodeReport = _report("DecodeReport", path="o.mp4", frames=8, width=64, height=48, seconds=0.5, warnings=())
+DecodeReport = _report(
+    "DecodeReport",
+    path="o.mp4",
+    frames=8,
+    width=64,
+    height=48,
+    seconds=0.5,
+    warnings=(),
+    problems=(),
+    stood_in=0,
+)
 
 
 @pytest.fixture
@@ -119,6 +131,7 @@ def codec(monkeypatch: pytest.MonkeyPatch) -> Codec:
         ("--profile paper --keyint 64 --group 8", {"profile": "paper", "keyint": 64, "group": 8}),
         ("--no-audio", {"copy_streams": False}),
         ("--device cuda:1 --threads 2 --seed 7", {"device": "cuda:1", "threads": 2, "seed": 7}),
+        ("--limit max_macs=9 --limit max_width=8", {"limits": Limits(max_macs=9, max_width=8)}),
     ],
 )
 def test_encode_settings(codec: Codec, options: str, changes: dict[str, Any]) -> None:
@@ -143,6 +156,7 @@ def test_encode_flags(codec: Codec) -> None:
         ("--roi 0,8,16,24", {"roi": (0, 8, 16, 24)}),
         ("--codec ffv1 --crf 18 --no-audio", {"codec": "ffv1", "crf": 18.0, "copy_streams": False}),
         ("--limit max_width=9", {"limits": Limits(max_width=9)}),
+        ("--salvage", {"salvage": True}),
         ("--device cpu --threads 1", {"device": "cpu", "threads": 1}),
     ],
 )
