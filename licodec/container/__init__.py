@@ -7,6 +7,7 @@ from licodec.container.chunks import (
     FORMAT_VERSION,
     MAGIC,
     MIN_READER_VERSION,
+    SEMANTIC_LATENTS,
 )
 from licodec.container.index import SegmentEntry, inflate
 from licodec.container.limits import DEFAULT_LIMITS, Limits
@@ -22,6 +23,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MAGIC",
     "MIN_READER_VERSION",
+    "SEMANTIC_LATENTS",
     "ByteReader",
     "ByteWriter",
     "ChunkInfo",

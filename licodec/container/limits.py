@@ -31,6 +31,9 @@ class Limits:
     max_inflated_bytes: int = 2**23
     """What a zstandard frame may inflate to; for the index, 13 hours of wholly irregular timestamps."""
 
+    max_latent_values: int = 2**24
+    """Numbers of a chunk of semantic latents: 19 hours with five latents of 48 components a second."""
+
     def check(self, limit: str, value: int) -> None:
         """Raise LimitError if `value` is above the limit of that name."""
         allowed: int = getattr(self, limit)
