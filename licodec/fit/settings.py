@@ -42,6 +42,10 @@ class EncodeSettings:
     """CPU threads; None: all cores."""
     seed: int = 0
     """Of every random choice."""
+    semantics: str | None = None
+    """Embedder whose vectors the file shall hold, as `licodec.semantics.open_embedder` takes it; None: none."""
+    semantics_weight: float | None = None
+    """lambda of the cosine loss: what 1 - cos is worth in squared error (peak 1); None: 0.001."""
 
     def check(self) -> None:
         """Raise UsageError for values that make no sense."""
@@ -64,8 +68,9 @@ class EncodeSettings:
             raise UsageError(f"group is {self.group}, but at most 64 frames may lie between anchors")
 
     def describe(self) -> str:
-        """The options in one line, for the file's settings chunk."""
-        return " ".join(f"{name}={value}" for name, value in asdict(self).items() if value is not None)
+        """The options in one line, for the file's settings chunk; of an embedder the kind, not where it lies."""
+        options = asdict(self) | {"semantics": self.semantics.partition(":")[0] if self.semantics else None}
+        return " ".join(f"{name}={value}" for name, value in options.items() if value is not None)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ _STRIDE_MAX = 64
 _ROUNDS = 3
 _DEAD_ZONE = 0.15
 """Steps beyond a half that a latent must have moved before it is coded as moved."""
+_STEP_BITS = 8
+"""What each component costs besides its numbers."""
 _SHRINK = 0.6
 """Factor on mu while the chunk is too large."""
 
@@ -127,7 +129,7 @@ def _principal(targets: Reals, weights: Reals) -> _Start:
     knots, dimension = centred.shape
     if knots < dimension:
         values, vectors = np.linalg.eigh(centred @ centred.T)
-        order = [i for i in np.argsort(values)[::-1] if values[i] > 1e-9 * max(values.max(), 1e-30)]
+        order = [i for i in np.argsort(values)[::-1] if values[i] > 1e-12 * weights.sum()]
         basis = centred.T @ (vectors[:, order] / np.sqrt(values[order]))
     else:
         values, vectors = np.linalg.eigh(centred.T @ centred)
@@ -161,7 +163,7 @@ def _worthwhile(start: _Start, weights: Reals, taught: Sequence[Taught], mu: flo
     # Of a component of unit length, in the head's own steps: what its numbers are on average.
     head_step = fine / np.sqrt(np.maximum(energy, 1e-30))
     bits = dimension * _bits(1 / (dimension * head_step**2)) + len(moves) * _bits((moves**2).mean(axis=0) / step**2)
-    worth = bits < mu * energy / 2
+    worth = bits + _STEP_BITS < mu * energy / 2
     return int(np.argmin(worth)) if not worth.all() else len(worth)
 
 

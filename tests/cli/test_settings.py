@@ -29,6 +29,8 @@ ENCODE = {
     "device": "auto",
     "threads": None,
     "seed": 0,
+    "semantics": None,
+    "semantics_weight": None,
 }
 DECODE = {
     "scale": None,
@@ -89,6 +91,9 @@ EncodeReport = _report(
     segments=1,
     warnings=("careful",),
     crf=28.0,
+    semantics_bytes=0,
+    semantics_cosine=None,
+    embedder_seconds=0.0,
 )
 DecodeReport = _report("DecodeReport", path="o.mp4", frames=8, width=64, height=48, seconds=0.5, warnings=())
 
@@ -118,6 +123,7 @@ def codec(monkeypatch: pytest.MonkeyPatch) -> Codec:
         ("--max-time 5m --crf 30", {"max_time": 300.0, "crf": 30.0}),
         ("--profile paper --keyint 64 --group 8", {"profile": "paper", "keyint": 64, "group": 8}),
         ("--no-audio", {"copy_streams": False}),
+        ("--semantics hf:/m --semantics-weight 0.01", {"semantics": "hf:/m", "semantics_weight": 0.01}),
         ("--device cuda:1 --threads 2 --seed 7", {"device": "cuda:1", "threads": 2, "seed": 7}),
     ],
 )
@@ -196,6 +202,9 @@ def test_json_of_an_encode(codec: Codec, capsys: pytest.CaptureFixture[str]) -> 
             "segments": 1,
             "warnings": ["careful"],
             "crf": 28.0,
+            "semantics_bytes": 0,
+            "semantics_cosine": None,
+            "embedder_seconds": 0.0,
             "kbps": 25.0,
         },
     ]
