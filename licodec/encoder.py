@@ -68,6 +68,8 @@ class EncodeReport:
     """Of them, bytes of semantic latents and their head."""
     semantics_cosine: float | None = None
     """Mean cosine between the vectors that the file gives and the embedder's, over the frames that it saw."""
+    semantics_seconds: float = 0.0
+    """Of the wall time, what went into them besides the embedder."""
     embedder_seconds: float = 0.0
     """Of the wall time, what the embedder itself took."""
 
@@ -122,6 +124,7 @@ def encode(
             _report(path, size, source, finished, crf, job.elapsed),
             semantics_bytes=job.semantics_bytes,
             semantics_cosine=job.semantics_cosine,
+            semantics_seconds=teacher.overhead if teacher else 0.0,
             embedder_seconds=teacher.seconds if teacher else 0.0,
         )
 

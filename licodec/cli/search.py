@@ -189,9 +189,25 @@ def _thumbnails(hits: list[Hit], folder: Path, limits: Limits, overwrite: bool) 
     pictures, labels = [], []
     for path, hit in zip(paths, hits, strict=True):
         with open_linr(hit.path, limits=limits) as video:
-            pictures.append(picture(video.planes(video.frame_at(hit.peak)), video.info))
+            shown = picture(video.planes(video.frame_at(hit.peak)), video.info)
+        save_png(shown, path)
+        pictures.append(_boxed(shown))
         labels.append(f"{hit.score:.1f}  {hit.path.stem}  {hit.start:.1f}-{hit.end:.1f} s")
-        save_png(pictures[-1], path)
     if pictures:
-        save_png(tile(pictures, labels, columns=min(3, len(pictures)), width=320), sheet)
+        save_png(tile(pictures, labels, columns=min(3, len(pictures))), sheet)
     return [str(path) for path in (*paths, sheet)]
+
+
+def _boxed(shown: Picture) -> Picture:
+    """A picture in a frame of 320x180, its own shape kept."""
+    import cv2
+    import numpy as np
+
+    rows, columns = shown.shape[:2]
+    share = min(180 / rows, 320 / columns)
+    size = (max(1, round(columns * share)), max(1, round(rows * share)))
+    small = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR)
+    box = np.zeros((180, 320, 3), np.uint8)
+    top, left = (180 - size[1]) // 2, (320 - size[0]) // 2
+    box[top : top + size[1], left : left + size[0]] = small
+    return box

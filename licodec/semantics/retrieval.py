@@ -59,7 +59,8 @@ def search_vector(query: Vectors, found: Sequence[Track], *, moments: int = 3) -
     if any(t.fingerprint != about for t in found) or query.shape != (about.dimension,):
         raise UsageError("vectors of different embedders cannot be compared")
     raw = [track.vectors() @ query for track in found]
-    middle, deviation = background(np.concatenate(raw))
+    # Of frames that have a latent of their own, as the index keeps them: those between say nothing new.
+    middle, deviation = background(np.concatenate([c[t.knots()] for t, c in zip(found, raw, strict=True)]))
     hits = [
         hit
         for track, cosines in zip(found, raw, strict=True)

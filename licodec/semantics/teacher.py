@@ -32,6 +32,8 @@ class Teacher:
         self._weight = DEFAULT_WEIGHT if weight is None else weight
         self.seconds = 0.0
         """Wall time of the embedder itself so far."""
+        self.overhead = 0.0
+        """Wall time of everything else here so far: pictures for it, and the fit."""
         check_weight(self._weight)
 
     @property
@@ -50,10 +52,12 @@ class Teacher:
 
     def embed(self, planes: Sequence[tuple[Plane, ...]]) -> Vectors:
         """[frames, dim] of decoded frames."""
-        pictures = [picture(p, self._info) for p in planes]
         started = time.monotonic()
+        pictures = [picture(p, self._info) for p in planes]
+        ready = time.monotonic()
         found = self._embedder.embed_images(pictures)
-        self.seconds += time.monotonic() - started
+        self.overhead += ready - started
+        self.seconds += time.monotonic() - ready
         return found
 
     def chunk(
@@ -67,13 +71,16 @@ class Teacher:
 
         video_bytes: of the file without it; crf: rate factor of the video.
         """
+        started = time.monotonic()
         taught = [
             Taught(len(pts), self._stride(pts, durations), v)
             for (pts, durations), v in zip(segments, vectors, strict=True)
         ]
         samples = self._info.width * self._info.height
         mu = weight_of_cosine(self._weight, samples, Quality(crf).bit_worth_overall)
-        return align(self._embedder.fingerprint, taught, mu, allowed_bytes(video_bytes))
+        made = align(self._embedder.fingerprint, taught, mu, allowed_bytes(video_bytes))
+        self.overhead += time.monotonic() - started
+        return made
 
 
 class Lesson:

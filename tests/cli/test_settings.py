@@ -93,6 +93,7 @@ EncodeReport = _report(
     crf=28.0,
     semantics_bytes=0,
     semantics_cosine=None,
+    semantics_seconds=0.0,
     embedder_seconds=0.0,
 )
 DecodeReport = _report("DecodeReport", path="o.mp4", frames=8, width=64, height=48, seconds=0.5, warnings=())
@@ -204,6 +205,7 @@ def test_json_of_an_encode(codec: Codec, capsys: pytest.CaptureFixture[str]) -> 
             "crf": 28.0,
             "semantics_bytes": 0,
             "semantics_cosine": None,
+            "semantics_seconds": 0.0,
             "embedder_seconds": 0.0,
             "kbps": 25.0,
         },
