@@ -23,6 +23,7 @@ from licodec.fit.settings import Progress
 from licodec.profiles import open_player
 from licodec.render.resample import View
 from licodec.runtime import use_threads
+from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
 
@@ -221,7 +222,7 @@ def _output_info(video: Video, view: View, settings: DecodeSettings) -> VideoInf
 
 
 def verify_symbols(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> list[Problem]:
-    """Parse every symbol of every segment; a problem for each segment that does not parse."""
+    """Parse every symbol of every segment and of semantic latents; a problem for each part that does not parse."""
     problems = []
     with LinrReader(path, limits) as reader:
         for i, entry in enumerate(reader.segments):
@@ -234,4 +235,4 @@ def verify_symbols(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> list
             except LicodecError as error:
                 base = reader.info.time_base
                 problems.append(Problem("SEGM", entry.offset, str(error), start * base, end * base))
-    return problems
+        return problems + verify_latents(reader, limits)

@@ -107,7 +107,7 @@ class LanceStore:
         database = lancedb.connect(str(path))
         prefix = f"v{fingerprint.weights[:16]}_{fingerprint.dimension}_"
         name = prefix + "_".join(str(number) for number in state)
-        names = set(database.table_names(limit=10_000))
+        names = set(database.list_tables(limit=10_000).tables)
         self._table: Any = database.open_table(name) if name in names else None
         if self._table is not None and self._table.count_rows() == sum(len(p.codes) for p in parts):
             return

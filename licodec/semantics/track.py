@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from licodec.container import DEFAULT_LIMITS, SEMANTIC_LATENTS, Limits, LinrReader
-from licodec.errors import DamagedFileError, LimitError, UnsupportedError
+from licodec.container import DEFAULT_LIMITS, SEMANTIC_LATENTS, Limits, LinrReader, Problem
+from licodec.errors import DamagedFileError, LicodecError, LimitError, UnsupportedError
 from licodec.semantics.chunk import ChunkReader, Head, SegmentLatents, Vectors, knots
 from licodec.semantics.fingerprint import Fingerprint
 
@@ -133,6 +133,29 @@ def readers(reader: LinrReader, limits: Limits, where: str) -> list[ChunkReader]
             raise DamagedFileError(f"{where}: has two heads of the same fingerprint")
         found.append(chunk)
     return found
+
+
+def verify_latents(reader: LinrReader, limits: Limits) -> list[Problem]:
+    """Parse every head and latent of an open file; a problem for each chunk that does not parse."""
+    payloads = reader.ancillary(SEMANTIC_LATENTS)
+    if not payloads:
+        return []
+    frames = [s.frame_count for s in reader.segments]
+    offsets = [c.offset for c in reader.chunks() if c.kind == SEMANTIC_LATENTS]
+    problems, seen = [], set()
+    for offset, payload in zip(offsets, payloads, strict=True):
+        try:
+            chunk = ChunkReader(payload, frames, limits, "")
+            if chunk.fingerprint in seen:
+                raise DamagedFileError("a second head of the same fingerprint")
+            seen.add(chunk.fingerprint)
+            chunk.head()
+            chunk.segments()
+        except LicodecError as error:
+            problems.append(Problem(SEMANTIC_LATENTS, offset, str(error).removeprefix(": ")))
+    if len(payloads) > HEADS_MAX:
+        problems.append(Problem(SEMANTIC_LATENTS, offsets[HEADS_MAX], f"more than {HEADS_MAX} heads"))
+    return problems
 
 
 def shared(found: Sequence[Sequence[Track]]) -> list[Fingerprint]:
