@@ -54,7 +54,7 @@ CRF = 28.0
 CLIPS, QUICK_CLIPS = 200, 40
 MOVIES, QUICK_MOVIES = 50, 8
 SCENES_A_MOVIE = 4
-LAMBDAS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
 

@@ -53,7 +53,7 @@ def weight(command: Command) -> Command:
         "--semantics-weight",
         type=values.WEIGHT,
         help="lambda: what an error of the vectors, 1 - cos, is worth in squared error of the picture.  "
-        "[default: 0.001]",
+        "[default: 0.002]",
     )(command)
 
 

@@ -45,7 +45,7 @@ class EncodeSettings:
     semantics: str | None = None
     """Embedder whose vectors the file shall hold, as `licodec.semantics.open_embedder` takes it; None: none."""
     semantics_weight: float | None = None
-    """lambda of the cosine loss: what 1 - cos is worth in squared error (peak 1); None: 0.001."""
+    """lambda of the cosine loss: what 1 - cos is worth in squared error (peak 1); None: 0.002."""
 
     def check(self) -> None:
         """Raise UsageError for values that make no sense."""

@@ -185,7 +185,7 @@ def load(
             under = tracks(path, limits, only=fingerprint)
         except LicodecError as error:
             first_error = first_error or error
-            if skipped:
+            if skipped and len(paths) > 1:
                 skipped(Path(path), error)
             continue
         if not under and skipped:

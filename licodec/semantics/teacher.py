@@ -16,7 +16,7 @@ from licodec.semantics.chunk import Vectors, knots
 from licodec.semantics.embedder import Embedder, Picture
 from licodec.video.info import Frame, Plane, VideoInfo
 
-DEFAULT_WEIGHT = 0.001
+DEFAULT_WEIGHT = 0.002
 """lambda; benchmarks/results/retrieval.md has what other values do."""
 WEIGHT_RANGE = (1e-6, 100.0)
 _HELD_BYTES = 64 << 20
