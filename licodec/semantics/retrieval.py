@@ -97,13 +97,14 @@ def moments_of(
         while last + 1 < len(smooth) and smooth[last + 1] >= half and np.isfinite(level[last + 1]):
             last += 1
         first, last = _snapped(track, shots, first, last, peak)
+        best = first + int(cosines[first : last + 1].argmax())
         yield Hit(
             track.path,
             float(track.times[first]),
             float(track.times[last] + durations[last]),
-            float(track.times[peak]),
+            float(track.times[best]),
             float(score),
-            float(cosines[peak]),
+            float(cosines[best]),
         )
         level[first : last + 1] = -np.inf
         if not np.isfinite(level).any():

@@ -65,7 +65,7 @@ def test_encode_search_and_thumbnails(run: Run, encoded: Path, model: str, tmp_p
 def test_search_by_picture(call: Run, videos: Path, model: str, encoded: Path, tmp_path: Path) -> None:
     shutil.copy(encoded / "clip.linr", tmp_path / "clip.linr")
     assert call("realign", "clip.linr", "--semantics", model, "--semantics-weight", "1", "-q").returncode == 0
-    assert call("decode", "clip.linr", "photo.png", "--at", "0.1", "-q").returncode == 0
+    assert call("decode", "clip.linr", "photo.png", "--at", "0.08", "-q").returncode == 0
     found = result(call("search", "--image", "photo.png", "clip.linr", "--semantics", model, "--json"))
     assert found["hits"][0]["cosine"] > 0.9
     assert found["query"] is None
