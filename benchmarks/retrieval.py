@@ -16,7 +16,7 @@ With data of one's own, the same text-to-video and moments on real captions, whi
     --semantics EMBEDDER  what to embed them with (default: builtin)
 
 `--json` prints one line, {"teacher": {"r1", "r5", "r10", "medr"}, "latent": {...}}, percentages, of `text` or of the
-data given. `--out FOLDER` writes everything to FOLDER/retrieval.json.
+data given. `--out FOLDER` writes everything to FOLDER/retrieval.json and retrieval.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shlex
 import sys
 import tempfile
 import time
@@ -39,6 +38,7 @@ import numpy.typing as npt
 
 import licodec
 from benchmarks import results, shapes
+from benchmarks.retrieval_report import page
 from licodec.errors import UsageError
 from licodec.runtime import use_threads
 from licodec.semantics import Track, find_shots, open_embedder, tracks
@@ -457,7 +457,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter clips")
     parser.add_argument("--json", action="store_true", help="one JSON line on standard output")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=None)
-    parser.add_argument("--out", type=Path, help="folder of retrieval.json")
+    parser.add_argument("--out", type=Path, help="folder of retrieval.json and retrieval.md")
     parser.add_argument("--work", type=Path, help="folder for encoded files, which are kept and used again")
     parser.add_argument("--msrvtt", type=Path)
     parser.add_argument("--activitynet", type=Path)
@@ -498,14 +498,12 @@ def write(folder: Path, found: dict[str, Any], quick: bool) -> None:
     """Merge what was measured into FOLDER/retrieval.json."""
     path = folder / "retrieval.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    about = {
-        "command": "python -m benchmarks.retrieval " + shlex.join(a for a in sys.argv[1:] if not a.startswith("/")),
-        "machine": results.machine(),
-        "commit": results.commit(),
-        "quick": quick,
-    }
+    about = {"machine": results.machine(), "commit": results.commit(), "quick": quick}
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(known | {name: about | part for name, part in found.items()}, indent=1) + "\n")
+    command = "python -m benchmarks.retrieval --only {} --out benchmarks/results" + " --quick" * quick
+    known |= {name: {"command": command.format(name)} | about | part for name, part in found.items()}
+    path.write_text(json.dumps(known, indent=1) + "\n")
+    (folder / "retrieval.md").write_text(page(known))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +74,7 @@ class Store(Protocol):
     """Finds the nearest vectors."""
 
     def top(self, query: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
-        """(heads, cosines) of the `count` nearest latents, best first."""
+        """(heads, cosines) of the `count` files whose best latents are nearest, best first."""
         ...
 
 
@@ -93,6 +93,7 @@ class Library:
         self._backend = backend
         self.path = self.directory / INDEX_NAME
         self._stores: dict[Fingerprint, Store] = {}
+        self._samples: dict[Fingerprint, Vectors] = {}
         if rebuild:
             self._remove()
         try:
@@ -226,13 +227,12 @@ class Library:
 
         Raises UnsupportedError if no file has a head of this fingerprint.
         """
-        heads, _ = self.store(fingerprint).top(query, 64 * count)
-        # A file has many frames that are alike: look at more files than there shall be hits.
-        chosen = list(dict.fromkeys(heads.tolist()))[: _CANDIDATES * count]
-        middle, deviation = background(self._sample(fingerprint) @ query)
+        # By their best latents: with smoothing the order may change, so look at more than there shall be hits.
+        heads, _ = self.store(fingerprint).top(query, _CANDIDATES * count)
+        middle, deviation = background(self._samples[fingerprint] @ query)
         hits = [
             hit
-            for track in (self._track(head) for head in chosen)
+            for track in (self._track(int(head)) for head in heads)
             for hit in moments_of(track, track.vectors() @ query, middle, deviation, moments)
         ]
         return sorted(hits, key=lambda hit: -hit.score)[:count]
@@ -241,6 +241,7 @@ class Library:
         """What finds the nearest latents under a fingerprint; made at the first call."""
         if fingerprint not in self._stores:
             parts = self._parts(fingerprint)
+            self._samples[fingerprint] = _sample(parts)
             if self._backend == "lance":
                 state = self._database.execute("SELECT coalesce(max(id), 0), count(*) FROM heads").fetchone()
                 self._stores[fingerprint] = LanceStore(self.directory / LANCE_NAME, fingerprint, parts, state)
@@ -264,19 +265,6 @@ class Library:
             )
         return found
 
-    def _sample(self, fingerprint: Fingerprint) -> Vectors:
-        """[vectors, dimension] at most so many, the same whenever the index is."""
-        parts = self._parts(fingerprint)
-        total = sum(len(p.codes) for p in parts)
-        every = max(1, -(-total // _SAMPLE))
-        chosen, position = [], 0
-        for part in parts:
-            rows = np.arange(-position % every, len(part.codes), every)
-            position += len(part.codes)
-            if len(rows):
-                chosen.append(part.vectors(rows))
-        return np.concatenate(chosen)
-
     def _track(self, head: int) -> Track:
         path, *row = self._database.execute(
             "SELECT files.path, provider, architecture, weights, preprocessing, dimension, components, steps, mean,"
@@ -296,6 +284,18 @@ class Library:
             np.frombuffer(times, "<f8"),
             end,
         )
+
+
+def _sample(parts: Sequence[Part]) -> Vectors:
+    """[vectors, dimension] at most so many, the same whenever the index is."""
+    every = max(1, -(-sum(len(p.codes) for p in parts) // _SAMPLE))
+    chosen, position = [], 0
+    for part in parts:
+        rows = np.arange(-position % every, len(part.codes), every)
+        position += len(part.codes)
+        if len(rows):
+            chosen.append(part.vectors(rows))
+    return np.concatenate(chosen)
 
 
 def _fields(fingerprint: Fingerprint) -> tuple[str, str, str, str, int]:

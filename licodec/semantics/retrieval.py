@@ -90,7 +90,8 @@ def moments_of(
         score = (level[peak] - middle) / deviation
         if number and (not np.isfinite(score) or score < _STAND_OUT):
             return
-        half = (smooth[peak] + min(middle, float(np.median(smooth)))) / 2
+        # Where all of a video fits, the noise of its frames must not cut it up.
+        half = min((smooth[peak] + min(middle, float(np.median(smooth)))) / 2, smooth[peak] - 2 * _DEVIATION_LEAST)
         first = last = peak
         while first > 0 and smooth[first - 1] >= half and np.isfinite(level[first - 1]):
             first -= 1

@@ -15,6 +15,7 @@ from licodec.semantics.embedder import Vectors, needs
 from licodec.semantics.fingerprint import Fingerprint
 
 _BATCH = 50_000
+_LATENTS_A_FILE = 32
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ class NumpyStore:
         )
 
     def top(self, query: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
-        """(heads, cosines) of the nearest, best first."""
-        found = self.cosines(query)
+        """(heads, cosines) of the files whose best latents are nearest, best first."""
+        found = np.maximum.reduceat(self.cosines(query), self._first_latent[:-1])
         count = min(count, len(found))
         best = np.argpartition(-found, count - 1)[:count]
         best = best[np.lexsort((best, -found[best]))]
-        return self._heads[np.searchsorted(self._first_latent, best, "right") - 1], found[best]
+        return self._heads[best], found[best]
 
 
 @compiled
@@ -126,17 +127,25 @@ class LanceStore:
             self._table.add(pyarrow.table({"head": pyarrow.array(heads), "vector": flat}, schema=schema))
 
     def top(self, query: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
-        """(heads, cosines) of the nearest, best first."""
-        found = (
-            self._table.search(query.astype(np.float32))
-            .distance_type("cosine")
-            .bypass_vector_index()
-            .select(["head", "_distance"])
-            .limit(count)
-            .to_arrow()
-        )
-        heads = found["head"].to_numpy().astype(np.int64)
-        return heads, (1 - found["_distance"].to_numpy()).astype(np.float32)
+        """(heads, cosines) of the files whose best latents are nearest, best first."""
+        rows, limit = self._table.count_rows(), _LATENTS_A_FILE * count
+        while True:
+            found = (
+                self._table.search(query.astype(np.float32))
+                .distance_type("cosine")
+                .bypass_vector_index()
+                .select(["head", "_distance"])
+                .limit(min(limit, rows))
+                .to_arrow()
+            )
+            heads, first = np.unique(found["head"].to_numpy(), return_index=True)
+            # A long video can have all of the nearest latents.
+            if len(heads) >= count or limit >= rows:
+                break
+            limit *= 8
+        order = np.sort(first)[:count]
+        cosines = 1 - found["_distance"].to_numpy()[order]
+        return found["head"].to_numpy()[order].astype(np.int64), cosines.astype(np.float32)
 
 
 def _batches(parts: Sequence[Part]) -> Any:

@@ -60,6 +60,12 @@ def test_several_moments_of_one_file(tmp_path: Path) -> None:
     assert len(search_vector(BIRD, tracks(path), moments=1)) == 1
 
 
+def test_a_video_that_fits_as_a_whole_is_one_moment(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.linr", [shot(BIRD, 60)])
+    (hit,) = search_vector(BIRD, tracks(path))
+    assert (hit.start, hit.end) == (0.0, 6.0)
+
+
 def test_scores_do_not_depend_on_the_level_of_cosines(tmp_path: Path) -> None:
     """Some embedders find everything alike: what all vectors have in common changes cosines, not the order."""
     common = unit(np.ones((1, DIMENSION)), "common")[0] * 4
