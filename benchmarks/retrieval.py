@@ -69,13 +69,16 @@ class Filed:
     report: licodec.EncodeReport | None = None
 
 
-def encode(source: Path, target: Path, embedder: Embedder, **settings: Any) -> Filed:
-    """The source as a file with a head, and the teacher on its frames; a file that is there already is kept."""
+def encode(source: Path, target: Path, embedder: Embedder, *, teach: bool = True, **settings: Any) -> Filed:
+    """The source as a file with a head, and the teacher on its frames (without `teach`, none); a file that is there
+    already is kept."""
     report = None
     if not target.exists():
         wanted = licodec.EncodeSettings(preset="ultrafast", crf=CRF, **settings)
         report = licodec.encode(source, target, wanted, embedder=embedder)
     (track,) = tracks(target, only=embedder.fingerprint)
+    if not teach:
+        return Filed(track, np.empty((0, embedder.dim), np.float32), report)
     with licodec.open(target) as video:
         seen = []
         for start in range(0, len(video), 32):
@@ -322,7 +325,7 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
     out: dict[str, Any] = {}
     for name, path in clips.items():
         source = _first_frames(path, folder / f"shots-{name}.y4m", 1000 if quick else None)
-        f = encode(source, folder / f"shots-{name}.linr", embedder, copy_streams=False)
+        f = encode(source, folder / f"shots-{name}.linr", embedder, teach=False, copy_streams=False)
         tell(f"shots: {name} encoded")
         model = TransNetV2(device="cpu").eval()
         predicted = _transnet(model, f.track.path)
@@ -468,8 +471,6 @@ def main() -> None:
         folder = arguments.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         found = _run(arguments, folder)
-    if arguments.out:
-        write(arguments.out, found, arguments.quick)
     line = next((found[name] for name in ("msrvtt", "activitynet", "text") if name in found), None)
     if arguments.json and line is not None:
         print(json.dumps({side: line[side] for side in ("teacher", "latent")}))
@@ -488,9 +489,13 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     own = {name: (part, data) for name, (part, data) in given.items() if data}
     for name, (part, data) in own.items():
         found[name] = part(data, folder, open_embedder(arguments.semantics), tell)
+        if arguments.out:
+            write(arguments.out, {name: found[name]}, arguments.quick)
     default = ["text"] if arguments.json else list(PARTS)
     for name in arguments.only or ([] if own else default):
         found[name] = PARTS[name](folder, arguments.quick, tell)
+        if arguments.out:
+            write(arguments.out, {name: found[name]}, arguments.quick)
     return found
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.errors import UsageError
+from licodec.semantics.chunk import knots
 from licodec.semantics.track import Track, tracks
 
 _CUT_LEAST = 0.08
@@ -76,14 +77,14 @@ def _cuts(track: Track) -> dict[int, str]:
     found: dict[int, str] = {}
     if len(track.firsts) < 2:
         return found
-    knots = track.knots()
-    moves = _distances(track.vectors(knots))
-    bounds = np.flatnonzero(np.isin(knots[1:], track.firsts[1:]))
+    places = track.knots()
+    moves = _distances(track.vectors(places))
+    bounds = np.flatnonzero(np.isin(places[1:], track.firsts[1:]))
     for place in bounds:
         near = np.concatenate([moves[max(0, place - 4) : place], moves[place + 1 : place + 5]])
         usual = float(np.median(near)) if len(near) else 0.0
         if moves[place] > max(_CUT_LEAST, _CUT_RATIO * usual):
-            found[int(knots[place + 1])] = "cut"
+            found[int(places[place + 1])] = "cut"
     return found
 
 
@@ -91,9 +92,8 @@ def _fades(track: Track) -> dict[int, str]:
     """Middles of fades: first frames of what comes after."""
     found: dict[int, str] = {}
     for segment in range(len(track.firsts)):
-        first, after = track.bounds(segment)
-        places = track.knots()
-        places = places[(places >= first) & (places < after)]
+        part = track.segments[segment]
+        places = track.firsts[segment] + knots(part.frames, part.stride)
         if len(places) < 4:
             continue
         vectors, times = track.vectors(places), track.times[places]

@@ -66,8 +66,9 @@ class Track:
         wanted = np.asarray(frames, np.float64)
         which = np.clip(np.searchsorted(self.firsts, np.floor(wanted), "right") - 1, 0, None)
         out = np.zeros((len(wanted), self.head.components), np.float32)
-        for segment in np.unique(which):
-            inside = which == segment
+        order = np.argsort(which, kind="stable")
+        present, starts = np.unique(which[order], return_index=True)
+        for segment, inside in zip(present, np.split(order, starts[1:]), strict=True):
             out[inside] = self.segments[segment].at(wanted[inside] - self.firsts[segment])
         return out
 

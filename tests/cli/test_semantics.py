@@ -42,7 +42,7 @@ def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return events(done.stdout)[-1]
 
 
-def test_encode_search_and_thumbnails(run: Run, encoded: Path, model: str, tmp_path: Path) -> None:
+def test_encode_search_and_thumbnails(run: Run, call: Run, encoded: Path, model: str, tmp_path: Path) -> None:
     shutil.copy(encoded / "clip.mp4", tmp_path / "in.mp4")
     done = result(
         run("encode", "in.mp4", "a.linr", "--preset", "ultrafast", "--max-time", "1s", "--semantics", model, "--json")
@@ -50,14 +50,14 @@ def test_encode_search_and_thumbnails(run: Run, encoded: Path, model: str, tmp_p
     assert 0 < done["semantics_bytes"] <= 4096
     assert done["semantics_cosine"] > 0.9
     shutil.copy(encoded / "sound.linr", tmp_path / "b.linr")
-    aligned = result(run("realign", "b.linr", "--semantics", model, "--json"))
+    aligned = result(call("realign", "b.linr", "--semantics", model, "--json"))
     assert (aligned["heads"], aligned["replaced"]) == (1, False)
     found = result(run("search", "a red square", "a.linr", "b.linr", "--semantics", model, "--frames", "2", "--json"))
     assert {hit["path"] for hit in found["hits"]} == {"a.linr", "b.linr"}
     assert [Path(path).exists() for path in map(tmp_path.joinpath, found["frames"])] == [True] * 3
-    again = run("search", "a red square", "a.linr", "b.linr", "--semantics", model, "--frames", "2")
+    again = call("search", "a red square", "a.linr", "b.linr", "--semantics", model, "--frames", "2")
     assert "use -y to overwrite" in one_error(again, 2)
-    about = result(run("info", "a.linr", "--json"))
+    about = result(call("info", "a.linr", "--json"))
     assert [head["provider"] for head in about["semantics"]] == ["hf"]
     assert model not in (tmp_path / "a.linr").read_bytes().decode("latin-1")
 
