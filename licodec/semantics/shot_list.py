@@ -14,10 +14,10 @@ from licodec.errors import UsageError
 from licodec.semantics.chunk import knots
 from licodec.semantics.track import Track, tracks
 
-_CUT_LEAST = 0.08
+_CUT_LEAST = 0.1
 """1 - cos across a segment's bound below which nothing is a cut."""
-_CUT_RATIO = 3.0
-"""A cut jumps by so much more than its neighbourhood moves between two knots."""
+_CUT_RATIO = 0.7
+"""A cut jumps, in one frame, by at least this share of what its neighbourhood moves from knot to knot."""
 _FADE_SECONDS = (0.3, 3.0)
 """Length of a fade."""
 _FADE_LEAST = 0.25
@@ -55,7 +55,7 @@ def find_shots(track: Track) -> list[Shot]:
 
     A cut lies at a segment's bound, where the encoder found one: but segments also end at their greatest length, and
     there the meaning goes on. A fade lies inside a segment; it is where the vectors go from one place to another and
-    stay there.
+    stay there. What is shorter is not looked for there: embedders jump between frames that merely differ.
     """
     transitions = sorted({**_fades(track), **_cuts(track)}.items())
     starts = [(0, "start"), *transitions]
@@ -121,9 +121,6 @@ def _fades_of(
         inside = start > 0 and stop < len(moves)
         if inside and _FADE_SECONDS[0] <= length <= _FADE_SECONDS[1] and whole > _FADE_LEAST:
             found[int((places[start] + places[stop] + 1) // 2)] = "fade"
-        elif inside and length < _FADE_SECONDS[0] and whole > _FADE_LEAST:
-            # Too short for a fade: a cut that the encoder coded through, known as well as the knots are dense.
-            found[int((places[start] + places[stop] + 1) // 2)] = "cut"
         start = stop
     return found
 
