@@ -28,6 +28,8 @@ import numpy as np
 from licodec.container import LinrReader, verify
 
 OLD = b"an older file, which is not lost either"
+HUNG = 240.0
+"""Seconds after which an encode that should end by itself counts as hung."""
 _FORK = multiprocessing.get_context("forkserver")
 # Loads torch once: a process begins in milliseconds, and what it would compute with has no threads yet.
 _FORK.set_forkserver_preload(["licodec.encoder", "licodec.fit.segment", "torch._dynamo"])
@@ -83,9 +85,11 @@ def run(source: Path, output: Path, *, resume: bool, delay: float | None = None,
     """Whether an encode came to its end; killed after `delay` seconds, or at an operation."""
     child = _FORK.Process(target=_encode, args=(str(source), str(output), resume, kill_at))
     child.start()
-    child.join(delay)
+    child.join(HUNG if delay is None else delay)
     if child.is_alive():
         child.kill()
+        if delay is None:
+            raise SystemExit(f"the encode has not ended after {HUNG:g} s")
     child.join()
     if child.exitcode not in (0, -signal.SIGKILL):
         raise SystemExit(f"the encode ended with {child.exitcode}")
@@ -127,7 +131,10 @@ class Torture:
             if at_operation
             else {"delay": self._random.uniform(0.02, 1.1 * self._seconds)}
         )
+        started = time.monotonic()
         ended = run(self._source, self._output, resume=self._resume, **moment)  # type: ignore[arg-type]
+        if ended:  # how long it takes depends on what else the machine does
+            self._seconds = time.monotonic() - started
         self.counts["ended before it was killed" if ended else "killed"] += 1
         found = self._output.read_bytes() if self._output.exists() else None
         if found == self._whole:

@@ -24,6 +24,7 @@ from licodec.fit.settings import Progress
 from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
 from licodec.runtime import use_threads
+from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
 
@@ -236,7 +237,7 @@ def _output_info(video: Video, view: View, settings: DecodeSettings) -> VideoInf
 
 
 def verify_symbols(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> list[Problem]:
-    """Parse every symbol of every segment whose bytes are intact; a problem for each that does not parse.
+    """Parse every symbol of segments and semantic latents whose bytes are intact; a problem for each that does not.
 
     What the container tells by itself (`licodec.container.verify`) is not told again.
     """
@@ -263,4 +264,4 @@ def verify_symbols(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> list
             except DamagedFileError as error:
                 base = reader.info.time_base
                 problems.append(Problem("SEGM", entry.offset, str(error), start * base, end * base))
-    return problems
+        return problems + verify_latents(reader, limits)

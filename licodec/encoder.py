@@ -4,7 +4,9 @@ for each segment between two cuts:
     code its pictures in closed loop      (licodec.fit.segment)
     train its network and its latents     (licodec.fit.synthesis)
     decode the payload again and measure  (licodec.profiles)
-write header, segments, the source's other streams, index (licodec.container)
+    show its frames to the embedder, if any   (licodec.semantics)
+fit a head and semantic latents to what it said
+write header, segments, the source's other streams, latents, index (licodec.container)
 """
 
 from __future__ import annotations
@@ -15,13 +17,21 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from licodec import __version__
-from licodec.container import AUDIO_SUBTITLES, ENCODER_SETTINGS, LinrReader, LinrWriter, encode_head, printable
+from licodec.container import (
+    AUDIO_SUBTITLES,
+    ENCODER_SETTINGS,
+    SEMANTIC_LATENTS,
+    LinrReader,
+    LinrWriter,
+    encode_head,
+    printable,
+)
 from licodec.errors import UsageError
 from licodec.files import reserved
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
@@ -32,6 +42,9 @@ from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import from_working, to_working
 from licodec.profiles import check_compute, open_player
 from licodec.runtime import pick_device, release_memory, use_threads
+from licodec.semantics.embedder import Embedder
+from licodec.semantics.providers import open_embedder
+from licodec.semantics.teacher import Lesson, Teacher, check_weight
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import same_file
 from licodec.video.source import VideoSource, open_source
@@ -62,6 +75,14 @@ class EncodeReport:
     warnings: tuple[str, ...]
     crf: float
     """The rate factor used, given or found."""
+    semantics_bytes: int = 0
+    """Of them, bytes of semantic latents and their head."""
+    semantics_cosine: float | None = None
+    """Mean cosine between the vectors that the file gives and the embedder's, over the frames that it saw."""
+    semantics_seconds: float = 0.0
+    """Of the wall time, what went into them besides the embedder."""
+    embedder_seconds: float = 0.0
+    """Of the wall time, what the embedder itself took."""
 
 
 def encode(
@@ -72,8 +93,11 @@ def encode(
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    embedder: Embedder | None = None,
 ) -> EncodeReport:
     """Fit a Latent-INR to a video and write it to `output`.
+
+    `embedder`: one that is open already, instead of what `settings.semantics` names.
 
     The output appears complete or not at all. What was done is kept in `<output>.resume` until then, and
     `resume` goes on from there.
@@ -87,13 +111,19 @@ def encode(
     settings.check()
     path = Path(output)
     _check_paths(input, path, overwrite)
+    if settings.semantics_weight is not None:
+        check_weight(settings.semantics_weight)
     device = pick_device(settings.device)
     use_threads(settings.threads)
+    if embedder is None and settings.semantics is not None:
+        embedder = open_embedder(settings.semantics, device)
     with _reserve(path), open_source(input) as source:
-        job = _Job(source, settings, device, progress)
+        teacher = Teacher(embedder, source.info, settings.semantics_weight) if embedder else None
+        job = _Job(source, settings, device, progress, teacher)
         checkpoint = None
         if str(input) != "-":
-            checkpoint = Checkpoint(path, fingerprint(input, settings.describe()), resume=resume)
+            identity = settings.describe() + (f" {embedder.fingerprint!r}" if embedder else "")
+            checkpoint = Checkpoint(path, fingerprint(input, identity), resume=resume)
         elif resume:
             raise UsageError("-: an encode from standard input cannot be resumed, its input is gone")
         blob = copy_other_streams(input, source.warnings) if settings.copy_streams and str(input) != "-" else None
@@ -101,7 +131,13 @@ def encode(
         size = job.write(path, crf, finished, blob)
         if checkpoint is not None:
             checkpoint.remove()
-        return _report(path, size, source, finished, crf, job)
+        return replace(
+            _report(path, size, source, finished, crf, job),
+            semantics_bytes=job.semantics_bytes,
+            semantics_cosine=job.semantics_cosine,
+            semantics_seconds=teacher.overhead if teacher else 0.0,
+            embedder_seconds=teacher.seconds if teacher else 0.0,
+        )
 
 
 def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
@@ -137,8 +173,12 @@ class _Job:
         settings: EncodeSettings,
         device: str,
         progress: Callable[[Progress], None] | None,
+        teacher: Teacher | None,
     ) -> None:
         self._source, self._settings, self._progress = source, settings, progress
+        self._teacher = teacher
+        self.semantics_bytes = 0
+        self.semantics_cosine: float | None = None
         self._fitter = make_fitter(source.info, settings, device)
         self._started = time.monotonic()
         self.conf = self._fitter.conf
@@ -193,9 +233,19 @@ class _Job:
             )
             if blob:
                 writer.add_ancillary(AUDIO_SUBTITLES, blob)
-            return writer.finish(lambda written: self._check_file(written, finished, blob))
+            latents: bytes | None = None
+            vectors = [segment.vectors for segment in finished if segment.vectors is not None]
+            # Passes that only look for a rate factor have none.
+            if self._teacher and vectors:
+                made = self._teacher.chunk([(s.pts, s.durations) for s in finished], vectors, writer.size, crf)
+                self.semantics_bytes, self.semantics_cosine = len(made.payload), made.cosine
+                latents = made.payload
+                writer.add_ancillary(SEMANTIC_LATENTS, latents)
+            return writer.finish(lambda written: self._check_file(written, finished, blob, latents))
 
-    def _check_file(self, path: Path, finished: Sequence[FinishedSegment], blob: bytes | None) -> None:
+    def _check_file(
+        self, path: Path, finished: Sequence[FinishedSegment], blob: bytes | None, latents: bytes | None
+    ) -> None:
         """Read the file back: what is in it must be the payloads that were decoded and measured, and nothing else."""
         with LinrReader(path, self._settings.limits) as reader:
             problems = reader.verify()
@@ -206,6 +256,7 @@ class _Job:
                 and list(reader.pts) == [t for s in finished for t in s.pts]
                 and list(reader.durations) == [t for s in finished for t in s.durations]
                 and reader.ancillary(AUDIO_SUBTITLES) == ([blob] if blob else [])
+                and reader.ancillary(SEMANTIC_LATENTS) == ([latents] if latents else [])
             )
         if problems or not same:
             raise UsageError(
@@ -306,14 +357,21 @@ class _Job:
             warn=lambda text: self.warnings.append(f"segment {index + 1}: {text}"),
         )
         release_memory()
-        error = self._measure(payload, frames, index, report)
+        pts, durations = tuple(f.pts for f in frames), tuple(f.duration for f in frames)
+        lesson = self._teacher.lesson(pts, durations) if self._teacher and not quick else None
+        error = self._measure(payload, frames, index, report, lesson)
         release_memory()
-        return FinishedSegment(payload, tuple(f.pts for f in frames), tuple(f.duration for f in frames), error)
+        return FinishedSegment(payload, pts, durations, error, lesson.vectors() if lesson else None)
 
     def _measure(
-        self, payload: bytes, frames: list[Frame], index: int, report: Callable[[str, int, int], None]
+        self,
+        payload: bytes,
+        frames: list[Frame],
+        index: int,
+        report: Callable[[str, int, int], None],
+        lesson: Lesson | None,
     ) -> np.ndarray:
-        """Decode the payload as any reader would, and compare."""
+        """Decode the payload as any reader would, and compare; show it to the embedder."""
         info = self._source.info
         where = f"segment {index} just made"
         player = open_player(payload, self.conf, info, len(frames), where, limits=self._settings.limits)
@@ -321,7 +379,10 @@ class _Job:
         for i, frame in enumerate(frames):
             source = to_working(frame.planes, info)
             # What a viewer gets: rounded, and clipped to the bit depth.
-            shown = to_working(from_working(player.render(i), info), info)
+            decoded = from_working(player.render(i), info)
+            if lesson:
+                lesson.see(i, decoded)
+            shown = to_working(decoded, info)
             out[i] = [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
             report("check", i + 1, len(frames))
         # On the 8-bit scale ten bits reach 255.75: scaled so that the peak is 255 at any depth.

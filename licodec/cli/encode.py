@@ -50,6 +50,8 @@ TARGETS = {"crf": "--crf", "bitrate": "--bitrate", "target_size": "--target-size
 )
 @click.option("--group", type=values.COUNT, help="Frames between anchors.  [default: chosen]")
 @click.option("--no-audio", is_flag=True, help="Leave out audio and subtitles.")
+@options.semantics("Make the file searchable by meaning: builtin, hf:/path, open_clip:local-dir:/path, onnx:/dir.")
+@options.weight
 @options.compute
 @click.option("--seed", type=values.SEED, default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Continue an encode that was interrupted.")
@@ -104,8 +106,11 @@ def encode(
         kbps = done.bytes * 8 / done.duration / 1000 if done.duration else None
         rate = "" if kbps is None else f", {kbps:.1f} kb/s"
         quality = f"PSNR Y {done.psnr_y:.2f} YUV {done.psnr_yuv:.2f} dB at crf {done.crf:.3g}"
+        meaning = ""
+        if done.semantics_cosine is not None:
+            meaning = f", vectors {done.semantics_bytes:,} bytes at cosine {done.semantics_cosine:.4f}"
         report.result(
             f"{done.path}: {done.frames} frames in {done.segments} segment(s), {done.bytes:,} bytes, "
-            f"{done.bpp:.4f} bpp{rate}, {quality}, in {progress.clock_time(done.seconds)}",
+            f"{done.bpp:.4f} bpp{rate}, {quality}{meaning}, in {progress.clock_time(done.seconds)}",
             {**asdict(done), "kbps": kbps},
         )

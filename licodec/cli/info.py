@@ -73,6 +73,7 @@ def describe(reader: LinrReader) -> dict[str, Any]:
         "encoder_settings": _try(lambda: reader.encoder_settings, None, problems),
         "segments": list(_segments(reader)),
         "streams": _try(lambda: _streams(reader), list[dict[str, Any]](), problems),
+        "semantics": _try(lambda: _semantics(reader), list[dict[str, Any]](), problems),
         "problems": problems,
     }
 
@@ -111,6 +112,15 @@ def _streams(reader: LinrReader) -> list[dict[str, Any]]:
     from licodec.video.streams import streams_in
 
     return [vars(stream) for blob in blobs for stream in streams_in(blob)]
+
+
+def _semantics(reader: LinrReader) -> list[dict[str, Any]]:
+    from licodec.container import DEFAULT_LIMITS
+    from licodec.semantics.track import readers
+
+    return [
+        vars(chunk.fingerprint) | {"components": chunk.components} for chunk in readers(reader, DEFAULT_LIMITS, "semL")
+    ]
 
 
 def _text(fields: dict[str, Any]) -> Iterator[str]:
@@ -172,6 +182,14 @@ def _summary(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for stream in fields["streams"]:
         parts = (stream["codec"], stream["language"], stream["title"])
         yield stream["kind"], ", ".join(part for part in parts if part) + _sound(stream)
+    for head in fields["semantics"]:
+        yield (
+            "semantics",
+            (
+                f"{head['provider']} {head['architecture']}, {head['components']} of {head['dimension']} components, "
+                f"weights {head['weights'][:12]}"
+            ),
+        )
     if fields["encoder_settings"]:
         yield "encoder", " ".join(fields["encoder_settings"].split())
     for problem in fields["problems"]:

@@ -19,7 +19,13 @@ from licodec.cli.console import let_go, tell
 from licodec.cli.decode import decode
 from licodec.cli.encode import encode
 from licodec.cli.failures import explain
+from licodec.cli.index import index
 from licodec.cli.info import info
+from licodec.cli.models import models
+from licodec.cli.realign import realign
+from licodec.cli.search import search
+from licodec.cli.shots import shots
+from licodec.cli.similar import similar
 from licodec.cli.verify import verify
 
 DEBUG = "LICODEC_DEBUG"
@@ -41,7 +47,7 @@ def cli() -> None:
     """A video codec whose file is a function: decode it at any size and any time."""
 
 
-for command in (encode, decode, info, verify, compare):
+for command in (encode, decode, info, verify, compare, realign, search, shots, similar, index, models):
     cli.add_command(command)
 
 

@@ -42,6 +42,21 @@ def compute(command: Command) -> Command:
     )(command)
 
 
+def semantics(help: str, **options: Any) -> Callable[[Command], Command]:
+    """`--semantics`"""
+    return click.option("--semantics", metavar="EMBEDDER", help=help, **options)
+
+
+def weight(command: Command) -> Command:
+    """`--semantics-weight`"""
+    return click.option(
+        "--semantics-weight",
+        type=values.WEIGHT,
+        help="lambda: what an error of the vectors, 1 - cos, is worth in squared error of the picture.  "
+        "[default: 0.002]",
+    )(command)
+
+
 def read_limits(pairs: tuple[tuple[str, int], ...]) -> Limits:
     """What `--limit` asks for."""
     from licodec.container import Limits

@@ -6,13 +6,14 @@ about every five seconds. `--quiet` tells only errors.
 For programs, `--json` on standard output. This is a promise; versions `1.x` only add to it:
 
 - Standard output carries one JSON object a line, in ASCII, and nothing else. Every object has `event`.
-- `progress` (encode, decode): at most about two a second, in order. Fields: `stage`, `segment`, `segments`,
-  `step`, `steps`, `psnr` in dB, `kbps`, `elapsed` and `eta` in seconds. `segment` counts from 0. What is not
-  known is null.
+- `progress` (encode, decode, realign, index): at most about two a second, in order. Fields: `stage`, `segment`,
+  `segments`, `step`, `steps`, `psnr` in dB, `kbps`, `elapsed` and `eta` in seconds. `segment` counts from 0. What is
+  not known is null.
 - `warning`: `message`.
 - The last line is `result`, or `error` when the command fails after its options were understood. `result`
   has `command` and the fields of that command. `error` has `command`, `kind`, `exit_status` and `message`;
-  the message is also the line on standard error. `info`, `verify` and `compare` print the last line only.
+  the message is also the line on standard error. `info`, `verify`, `compare`, `shots`, `similar` and
+  `models verify` print the last line only.
 - `verify` and `decode --salvage` give a `result` with `problems` and exit with 3 when they have found damage.
 - Numbers are finite. What cannot be measured is null. Fractions are strings such as `30000/1001`.
 - Readers skip events and fields that they do not know.

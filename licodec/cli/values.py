@@ -175,6 +175,11 @@ def whole(text: str, low: int = 1, high: int = 1_000_000) -> int:
     return int(_between(value, low, high, str(low), str(high)))
 
 
+def weight(text: str) -> float:
+    """lambda of the cosine loss."""
+    return float(_between(decimal(text), Fraction(1, 10**6), 100, "0.000001", "100"))
+
+
 def device(text: str) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", text):
@@ -216,6 +221,7 @@ RECTANGLE = Value("x,y,w,h", rectangle, "64,32,320,180")
 CRF = Value("number", crf, "28")
 OUTPUT_CRF = Value("number", partial(crf, worst=63), "18")
 TARGET = Value("psnr=dB", target, "psnr=38")
+WEIGHT = Value("number", weight, "0.01")
 DEVICE = Value("device", device, "cuda:0")
 LIMIT = Value("name=value", limit, "max_width=20000")
 COUNT = Value("n", whole, "250")

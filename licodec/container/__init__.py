@@ -7,6 +7,7 @@ from licodec.container.chunks import (
     FORMAT_VERSION,
     MAGIC,
     MIN_READER_VERSION,
+    SEMANTIC_LATENTS,
 )
 from licodec.container.header import encode_head
 from licodec.container.index import SegmentEntry, inflate
@@ -23,6 +24,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MAGIC",
     "MIN_READER_VERSION",
+    "SEMANTIC_LATENTS",
     "ByteReader",
     "ByteWriter",
     "ChunkInfo",

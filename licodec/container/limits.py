@@ -37,6 +37,9 @@ class Limits:
     max_macs: int = 2**54
     """Multiply-accumulates to render all frames at native size; two hours of 4K at 60 a second take 2**53."""
 
+    max_latent_values: int = 2**24
+    """Numbers of a chunk of semantic latents: 19 hours with five latents of 48 components a second."""
+
     def check(self, limit: str, value: int, where: str = "") -> None:
         """Raise LimitError, beginning with `where`, if `value` is above the limit of that name."""
         allowed: int = getattr(self, limit)

@@ -11,7 +11,7 @@ from licodec.container.source import BLOCK, Readable, Source
 from licodec.errors import DamagedFileError
 
 # A lookahead, so that `auxSEGM` is seen to hold both.
-_KNOWN = re.compile(rb"(?=HEAD|CONF|SEGM|INDX|ENDF|auxS|encS)")
+_KNOWN = re.compile(rb"(?=HEAD|CONF|SEGM|INDX|ENDF|auxS|encS|semL)")
 
 
 @dataclass(frozen=True)

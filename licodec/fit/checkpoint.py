@@ -34,6 +34,8 @@ class FinishedSegment:
     durations: tuple[int, ...]
     squared_error: npt.NDArray[np.float64]
     """[frames, planes] mean squared error of each plane, for a peak of 255."""
+    vectors: npt.NDArray[np.float32] | None = None
+    """[knots, dimension] an embedder's vectors of its decoded frames (`licodec.semantics`), if they are wanted."""
 
 
 def fingerprint(input_: str | Path, description: str) -> str:
@@ -83,16 +85,15 @@ class Checkpoint:
 
     def save_segment(self, index: int, segment: FinishedSegment) -> None:
         """Keep a finished segment and forget the partial one."""
-        self._write(
-            f"segment-{index:05d}",
-            {
-                "payload": np.frombuffer(segment.payload, np.uint8),
-                "pts": np.array(segment.pts, np.int64),
-                "durations": np.array(segment.durations, np.int64),
-                "squared_error": segment.squared_error,
-            },
-            {},
-        )
+        tensors: dict[str, npt.NDArray] = {
+            "payload": np.frombuffer(segment.payload, np.uint8),
+            "pts": np.array(segment.pts, np.int64),
+            "durations": np.array(segment.durations, np.int64),
+            "squared_error": segment.squared_error,
+        }
+        if segment.vectors is not None:
+            tensors["vectors"] = segment.vectors
+        self._write(f"segment-{index:05d}", tensors, {})
         (self._directory / "partial.safetensors").unlink(missing_ok=True)
 
     def load_segment(self, index: int, pts: Sequence[int]) -> FinishedSegment | None:
@@ -106,6 +107,7 @@ class Checkpoint:
             tuple(tensors["pts"].tolist()),
             tuple(tensors["durations"].tolist()),
             tensors["squared_error"],
+            tensors.get("vectors"),
         )
         return segment if segment.pts == tuple(pts) else None
 

@@ -67,9 +67,12 @@ class SegmentFit:
         preset: Preset,
         *,
         seed: int = 0,
+        learning: bool = True,
     ) -> None:
+        """`learning`: decide by what the entropy models have learnt, and not only by the shipped ones."""
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset, self._seed = quality, preset, seed
+        self._learning = learning
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry, config)
         self._bits = BitEncoder()
@@ -130,7 +133,8 @@ class SegmentFit:
                             crops.add(picture.frame, source, content.planes, content.apart, content.residual)
                         if done:
                             done(picture)
-                self._coder.code(self._bits, batch, self.symbols.pictures)
+                if self._learning:
+                    self._coder.code(self._bits, batch, self.symbols.pictures)
         self._motion = contents.motion
 
     def _code_picture(
@@ -173,7 +177,9 @@ class SegmentFit:
             importance = self._importance.get(picture.frame)
             weights = None if importance is None else error_weights(importance, self._geometry, g)
             rates = self._coder.rates(g, picture.level)
-            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, self._coder.past(picture, g), weights)
+            cells = self._geometry.cells(g)
+            past = self._coder.past(picture, g) if self._learning else np.zeros((2, *cells), np.uint8)
+            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, past, weights)
             symbols.levels[g] = SparseLevels.of(levels)
 
     def importance(self) -> Importance:
@@ -263,7 +269,7 @@ def look_ahead(
         return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1))
+    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1), learning=False)
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
     node_rows, node_columns = geometry.node_shapes[0]
     return {

@@ -45,6 +45,10 @@ class EncodeSettings:
     """Of every random choice."""
     limits: Limits = DEFAULT_LIMITS
     """Refuse to make a file that a reader with these limits refuses."""
+    semantics: str | None = None
+    """Embedder whose vectors the file shall hold, as `licodec.semantics.open_embedder` takes it; None: none."""
+    semantics_weight: float | None = None
+    """lambda of the cosine loss: what 1 - cos is worth in squared error (peak 1); None: 0.002."""
 
     def check(self) -> None:
         """Raise UsageError for values that make no sense."""
@@ -67,8 +71,9 @@ class EncodeSettings:
             raise UsageError(f"group is {self.group}, but at most 64 frames may lie between anchors")
 
     def describe(self) -> str:
-        """The options in one line, for the file's settings chunk."""
+        """The options in one line, for the file's settings chunk; of an embedder the kind, not where it lies."""
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "limits"}
+        options["semantics"] = self.semantics.partition(":")[0] if self.semantics else None
         return " ".join(f"{name}={value}" for name, value in options.items() if value is not None)
 
 

@@ -30,6 +30,8 @@ ENCODE = {
     "threads": None,
     "seed": 0,
     "limits": Limits(),
+    "semantics": None,
+    "semantics_weight": None,
 }
 DECODE = {
     "scale": None,
@@ -91,6 +93,10 @@ EncodeReport = _report(
     segments=1,
     warnings=("careful",),
     crf=28.0,
+    semantics_bytes=0,
+    semantics_cosine=None,
+    semantics_seconds=0.0,
+    embedder_seconds=0.0,
 )
 DecodeReport = _report(
     "DecodeReport",
@@ -130,6 +136,7 @@ def codec(monkeypatch: pytest.MonkeyPatch) -> Codec:
         ("--max-time 5m --crf 30", {"max_time": 300.0, "crf": 30.0}),
         ("--profile paper --keyint 64 --group 8", {"profile": "paper", "keyint": 64, "group": 8}),
         ("--no-audio", {"copy_streams": False}),
+        ("--semantics hf:/m --semantics-weight 0.01", {"semantics": "hf:/m", "semantics_weight": 0.01}),
         ("--device cuda:1 --threads 2 --seed 7", {"device": "cuda:1", "threads": 2, "seed": 7}),
         ("--limit max_macs=9 --limit max_width=8", {"limits": Limits(max_macs=9, max_width=8)}),
     ],
@@ -210,6 +217,10 @@ def test_json_of_an_encode(codec: Codec, capsys: pytest.CaptureFixture[str]) -> 
             "segments": 1,
             "warnings": ["careful"],
             "crf": 28.0,
+            "semantics_bytes": 0,
+            "semantics_cosine": None,
+            "semantics_seconds": 0.0,
+            "embedder_seconds": 0.0,
             "kbps": 25.0,
         },
     ]

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -132,6 +133,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together")
+    parser.add_argument("--jobs", type=int, default=1, help="targets fuzzed at once (by atheris)")
     parser.add_argument("--out", type=Path, help="a folder for fuzz.json")
     parser.add_argument("--keep", action="store_true", help="let the corpus grow")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
@@ -140,13 +142,18 @@ def main() -> int:
     options.findings.mkdir(exist_ok=True)
     has_atheris = importlib.util.find_spec("atheris") is not None
     report: dict[str, object] = {"driver": "atheris" if has_atheris else "mutation", "seconds": options.seconds}
-    each = max(1, options.seconds // len(names))
     failed = 0
-    for name in names:
+    jobs = min(options.jobs, len(names)) if has_atheris else 1
+    each = max(1, options.seconds * jobs // len(names))
+
+    def fuzz(name: str) -> dict[str, object]:
         if has_atheris:
-            result = by_atheris(name, each, options.keep, options.findings)
-        else:
-            result = by_mutation(name, each, options.findings)
+            return by_atheris(name, each, options.keep, options.findings)
+        return by_mutation(name, each, options.findings)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        results = dict(zip(names, pool.map(fuzz, names), strict=True))
+    for name, result in results.items():
         print(name, json.dumps(result), flush=True)
         failed += len(result["findings"])  # type: ignore[arg-type]
         report[name] = result

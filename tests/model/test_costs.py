@@ -59,9 +59,9 @@ def refused(path: Path, limit: str, limits: Limits | None = None) -> None:
 
 
 def test_a_small_file_cannot_ask_for_hours_of_16k(tmp_path: Path) -> None:
-    """Twelve hours at 24 a second, even with the smallest network there is."""
+    """Seven hours at 24 a second, even with the smallest network there is."""
     path = tmp_path / "long.linr"
-    assert hostile(path, VideoInfo(16384, 8192), CONFIG.to_bytes(), 16, [64] * 1024) < 20_000
+    assert hostile(path, VideoInfo(16384, 8192), CONFIG.to_bytes(), 9, [64] * 1024) < 12_000
     refused(path, "max_macs")
 
 
