@@ -77,6 +77,8 @@ def plot_rd(
             color=COLOURS[index % len(COLOURS)],
             marker=MARKERS[index % len(MARKERS)],
             markersize=5,
+            # Colours come round again: the first time around lines are drawn through.
+            linestyle="-" if index < len(COLOURS) else "--",
             # Our own curves stand out from the many they are drawn against.
             linewidth=2.8 if name.startswith("licodec") else 1.5,
             label=name,
@@ -90,7 +92,7 @@ def plot_rd(
     _style(axis)
     axis.set_title(title, loc="left", fontsize=12, color=INK)
     if curves:
-        axis.legend(frameon=False, fontsize=9, loc="lower right")
+        axis.legend(frameon=False, fontsize=9, loc="best")
     figure.savefig(path, format="png")
 
 
