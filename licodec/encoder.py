@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -131,13 +131,7 @@ def encode(
         size = job.write(path, crf, finished, blob)
         if checkpoint is not None:
             checkpoint.remove()
-        return replace(
-            _report(path, size, source, finished, crf, job),
-            semantics_bytes=job.semantics_bytes,
-            semantics_cosine=job.semantics_cosine,
-            semantics_seconds=teacher.overhead if teacher else 0.0,
-            embedder_seconds=teacher.seconds if teacher else 0.0,
-        )
+        return _report(path, size, source, finished, crf, job)
 
 
 def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
@@ -176,7 +170,7 @@ class _Job:
         teacher: Teacher | None,
     ) -> None:
         self._source, self._settings, self._progress = source, settings, progress
-        self._teacher = teacher
+        self.teacher = teacher
         self.semantics_bytes = 0
         self.semantics_cosine: float | None = None
         self._fitter = make_fitter(source.info, settings, device)
@@ -236,8 +230,8 @@ class _Job:
             latents: bytes | None = None
             vectors = [segment.vectors for segment in finished if segment.vectors is not None]
             # Passes that only look for a rate factor have none.
-            if self._teacher and vectors:
-                made = self._teacher.chunk([(s.pts, s.durations) for s in finished], vectors, writer.size, crf)
+            if self.teacher and vectors:
+                made = self.teacher.chunk([(s.pts, s.durations) for s in finished], vectors, writer.size, crf)
                 self.semantics_bytes, self.semantics_cosine = len(made.payload), made.cosine
                 latents = made.payload
                 writer.add_ancillary(SEMANTIC_LATENTS, latents)
@@ -358,7 +352,7 @@ class _Job:
         )
         release_memory()
         pts, durations = tuple(f.pts for f in frames), tuple(f.duration for f in frames)
-        lesson = self._teacher.lesson(pts, durations) if self._teacher and not quick else None
+        lesson = self.teacher.lesson(pts, durations) if self.teacher and not quick else None
         error = self._measure(payload, frames, index, report, lesson)
         release_memory()
         return FinishedSegment(payload, pts, durations, error, lesson.vectors() if lesson else None)
@@ -426,4 +420,8 @@ def _report(
         segments=len(finished),
         warnings=(*source.warnings, *job.warnings),
         crf=crf,
+        semantics_bytes=job.semantics_bytes,
+        semantics_cosine=job.semantics_cosine,
+        semantics_seconds=job.teacher.overhead if job.teacher else 0.0,
+        embedder_seconds=job.teacher.seconds if job.teacher else 0.0,
     )

@@ -36,7 +36,6 @@ class Limits:
     """Memory to decode a segment: its symbols and motion, the pictures of a group, a batch in work. 4K takes 5 GiB."""
     max_macs: int = 2**54
     """Multiply-accumulates to render all frames at native size; two hours of 4K at 60 a second take 2**53."""
-
     max_latent_values: int = 2**24
     """Numbers of a chunk of semantic latents: 19 hours with five latents of 48 components a second."""
 

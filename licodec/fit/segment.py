@@ -6,7 +6,6 @@ References are always the pictures as a decoder will render them (closed loop), 
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +23,12 @@ from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.synthesis import CropSet, train
+from licodec.model import costs
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.motion import Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
-from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import STEPS_PER_OCTAVE, quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
@@ -72,10 +71,9 @@ class SegmentFit:
         """`learning`: decide by what the entropy models have learnt, and not only by the shipped ones."""
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset, self._seed = quality, preset, seed
-        self._learning = learning
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry, config)
-        self._bits = BitEncoder()
+        self._bits = BitEncoder() if learning else None
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
@@ -133,7 +131,7 @@ class SegmentFit:
                             crops.add(picture.frame, source, content.planes, content.apart, content.residual)
                         if done:
                             done(picture)
-                if self._learning:
+                if self._bits:
                     self._coder.code(self._bits, batch, self.symbols.pictures)
         self._motion = contents.motion
 
@@ -178,7 +176,7 @@ class SegmentFit:
             weights = None if importance is None else error_weights(importance, self._geometry, g)
             rates = self._coder.rates(g, picture.level)
             cells = self._geometry.cells(g)
-            past = self._coder.past(picture, g) if self._learning else np.zeros((2, *cells), np.uint8)
+            past = self._coder.past(picture, g) if self._bits else np.zeros((2, *cells), np.uint8)
             symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, past, weights)
             symbols.levels[g] = SparseLevels.of(levels)
 
@@ -189,10 +187,9 @@ class SegmentFit:
 
     def network_may_pay(self) -> bool:
         """Whether a network is worth trying: its bytes must be few beside those it is to save a part of."""
-        parameters = sum(math.prod(shape) for shape in parameter_shapes(self._geometry, self._config))
         # All told, a byte for each level that is not zero is close.
         payload = sum(len(levels.value) for picture in self.symbols.pictures.values() for levels in picture.levels)
-        return parameters * _PARAMETER_BYTES < _MOST_OF_PAYLOAD * payload
+        return costs.parameters(self._geometry, self._config) * _PARAMETER_BYTES < _MOST_OF_PAYLOAD * payload
 
     def train(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from licodec.container import Limits
@@ -29,7 +30,7 @@ def samples(geometry: Geometry) -> int:
 
 def parameters(geometry: Geometry, config: ModelConfig) -> int:
     """Parameters of the default profile's network."""
-    return sum(_product(shape) for shape in parameter_shapes(geometry, config))
+    return sum(math.prod(shape) for shape in parameter_shapes(geometry, config))
 
 
 def frame_macs(geometry: Geometry, config: ModelConfig) -> int:
@@ -44,9 +45,9 @@ def segment_bytes(geometry: Geometry, config: ModelConfig, frames: int, groups: 
     Symbols and motion of all its pictures, what a group's pictures refer to, a batch while it is parsed, and a picture
     while it is rendered. Not its levels, which take no more than 48 times the payload.
     """
-    nodes = sum(_product(shape) for shape in geometry.node_shapes)
-    picture = 2 * nodes * _VECTOR_BYTES + _product(geometry.blend_shape)
-    coefficients = sum(len(planes) * _product(geometry.padded(g)) for g, planes in enumerate(geometry.groups))
+    nodes = sum(math.prod(shape) for shape in geometry.node_shapes)
+    picture = 2 * nodes * _VECTOR_BYTES + math.prod(geometry.blend_shape)
+    coefficients = sum(len(planes) * math.prod(geometry.padded(g)) for g, planes in enumerate(geometry.groups))
     picture += coefficients // 64
     contents = min(frames, max(groups, default=0) + _KEPT_BEYOND_GROUP) * samples(geometry) * _CONTENT_BYTES
     batch = min(geometry.batch, max(groups, default=1), frames) * coefficients * _BATCH_BYTES
@@ -66,10 +67,3 @@ def _packed(geometry: Geometry) -> int:
     """Places at which the network is evaluated: one for 2 x 2 luma samples."""
     rows, columns = geometry.shapes[0]
     return -(-rows // 2) * -(-columns // 2)
-
-
-def _product(shape: Sequence[int]) -> int:
-    out = 1
-    for length in shape:
-        out *= int(length)
-    return out

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Picture = npt.NDArray[np.uint8]
 """[rows, columns, 3] RGB."""
 Vectors = npt.NDArray[np.float32]
+
+_BATCH = 16
+"""Pictures that a model gets at once."""
 
 
 class Embedder(Protocol):
@@ -44,6 +48,37 @@ class Embedder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """[texts, dim], each of length 1. Raises UsageError for an empty text."""
         ...
+
+
+class ModelEmbedder(ABC):
+    """What all embedders with a model have in common; a kind sets `_fingerprint` and says how a batch is embedded."""
+
+    _fingerprint: Fingerprint
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What decides its vectors."""
+        return self._fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector."""
+        return self._fingerprint.dimension
+
+    def embed_images(self, pictures: Sequence[Picture]) -> Vectors:
+        """[pictures, dim], each of length 1."""
+        batches = (pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH))
+        parts = [unit(self._image_vectors(batch), self._name) for batch in batches]
+        return np.concatenate([np.empty((0, self.dim), np.float32), *parts])
+
+    @property
+    @abstractmethod
+    def _name(self) -> str:
+        """In errors."""
+
+    @abstractmethod
+    def _image_vectors(self, pictures: Sequence[Picture]) -> npt.NDArray[Any]:
+        """[pictures, dim] of a few pictures, of any length."""
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:

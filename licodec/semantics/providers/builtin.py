@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import importlib.util
 import pickle
-import secrets
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +20,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from licodec.errors import DamagedFileError
+from licodec.files import UnfinishedFile
 from licodec.semantics.embedder import (
+    ModelEmbedder,
     Picture,
     Vectors,
     cache_directory,
@@ -37,7 +38,6 @@ from licodec.semantics.preprocessing import Preprocessing
 
 _TOP = 10
 """Classes that an image vector is made of: T of ConSE, at the value its authors found best."""
-_BATCH = 16
 _TOKENS = 256
 _CLASSES = 1000
 # Of the TensorFlow original: (x - 127) / 128 on samples of 0 to 255.
@@ -46,7 +46,7 @@ _PREPROCESSING = Preprocessing(
 )
 
 
-class BuiltinEmbedder:
+class BuiltinEmbedder(ModelEmbedder):
     """ConSE (Norouzi et al., arXiv 1312.5650): e = sum_i p_i t_i / sum_i p_i over the ten most probable classes, where
     t_i is the vector of the class's name and a query is embedded as such a name."""
 
@@ -86,24 +86,17 @@ class BuiltinEmbedder:
         return vectors
 
     @property
-    def fingerprint(self) -> Fingerprint:
-        return self._fingerprint
+    def _name(self) -> str:
+        return "builtin"
 
-    @property
-    def dim(self) -> int:
-        return self._fingerprint.dimension
-
-    def embed_images(self, pictures: Sequence[Picture]) -> Vectors:
+    def _image_vectors(self, pictures: Sequence[Picture]) -> npt.NDArray[Any]:
         import torch
 
-        out = [np.empty((0, self.dim), np.float32)]
-        for start in range(0, len(pictures), _BATCH):
-            batch = torch.from_numpy(_PREPROCESSING(pictures[start : start + _BATCH])).to(self._device)
-            with torch.inference_mode():
-                best = self._classifier(batch).softmax(dim=1).topk(_TOP)
-            share, which = best.values.cpu().numpy(), best.indices.cpu().numpy()
-            out.append(unit(np.einsum("bi,bid->bd", share, self._names[which]), "builtin"))
-        return np.concatenate(out)
+        batch = torch.from_numpy(_PREPROCESSING(pictures)).to(self._device)
+        with torch.inference_mode():
+            best = self._classifier(batch).softmax(dim=1).topk(_TOP)
+        share, which = best.values.cpu().numpy(), best.indices.cpu().numpy()
+        return np.asarray(np.einsum("bi,bid->bd", share, self._names[which]))
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         return self._sentences(check_texts(texts))
@@ -149,14 +142,14 @@ def _cached_weights(path: Path, digest: str) -> dict[str, Any]:
 
 def _keep(path: Path, data: bytes) -> None:
     """Into the cache, whole or not at all."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError:  # a cache that cannot be written costs time only
-        with contextlib.suppress(OSError):
-            draft.unlink()
+        part = UnfinishedFile(path)
+        try:
+            part.file.write(data)
+            part.commit(sync=False)
+        finally:
+            part.discard()
 
 
 class _Sentences:

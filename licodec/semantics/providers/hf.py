@@ -11,6 +11,7 @@ import numpy as np
 
 from licodec.errors import DamagedFileError, UnsupportedError
 from licodec.semantics.embedder import (
+    ModelEmbedder,
     Picture,
     Vectors,
     check_texts,
@@ -28,12 +29,11 @@ from licodec.semantics.preprocessing import read_preprocessing
 _KINDS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model")
-_BATCH = 16
 _LEGACY_EOS = 2
 """What configurations of CLIP said before it counted: then the text's vector is read at the highest token."""
 
 
-class TransformersEmbedder:
+class TransformersEmbedder(ModelEmbedder):
     """A model of transformers."""
 
     def __init__(self, path: str, device: str = "cpu") -> None:
@@ -66,22 +66,15 @@ class TransformersEmbedder:
         )
 
     @property
-    def fingerprint(self) -> Fingerprint:
-        return self._fingerprint
+    def _name(self) -> str:
+        return str(self._folder)
 
-    @property
-    def dim(self) -> int:
-        return self._fingerprint.dimension
-
-    def embed_images(self, pictures: Sequence[Picture]) -> Vectors:
+    def _image_vectors(self, pictures: Sequence[Picture]) -> Vectors:
         import torch
 
-        out = [np.empty((0, self.dim), np.float32)]
-        for start in range(0, len(pictures), _BATCH):
-            batch = torch.from_numpy(self._preprocessing(pictures[start : start + _BATCH])).to(self._device)
-            with torch.inference_mode():
-                out.append(unit(_tensor(self._model.get_image_features(pixel_values=batch)), str(self._folder)))
-        return np.concatenate(out)
+        batch = torch.from_numpy(self._preprocessing(pictures)).to(self._device)
+        with torch.inference_mode():
+            return _tensor(self._model.get_image_features(pixel_values=batch))
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         import torch
@@ -100,7 +93,7 @@ class TransformersEmbedder:
             if self._kind == "siglip":
                 known.pop("attention_mask", None)
             with torch.inference_mode():
-                found.append(unit(_tensor(self._model.get_text_features(**known)), str(self._folder)))
+                found.append(unit(_tensor(self._model.get_text_features(**known)), self._name))
         return np.concatenate(found)
 
     def _check(self) -> None:

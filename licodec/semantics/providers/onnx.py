@@ -18,6 +18,7 @@ import numpy as np
 
 from licodec.errors import DamagedFileError, UnsupportedError
 from licodec.semantics.embedder import (
+    ModelEmbedder,
     Picture,
     Vectors,
     check_texts,
@@ -30,11 +31,10 @@ from licodec.semantics.embedder import (
 from licodec.semantics.fingerprint import Fingerprint
 from licodec.semantics.preprocessing import read_preprocessing
 
-_BATCH = 16
 _TOKENS = 77
 
 
-class OnnxEmbedder:
+class OnnxEmbedder(ModelEmbedder):
     """Two sessions of ONNX Runtime on the CPU."""
 
     def __init__(self, path: str) -> None:
@@ -55,7 +55,7 @@ class OnnxEmbedder:
                 f"{folder}: preprocessing makes pictures of {rows}x{columns}, the model takes {shape[2]}x{shape[3]}"
             )
         dimensions = {
-            len(self._images([np.zeros((rows, columns, 3), np.uint8)])[0]),
+            len(self._image_vectors([np.zeros((rows, columns, 3), np.uint8)])[0]),
             len(self.embed_texts(["a"])[0]),
         }
         if len(dimensions) > 1:
@@ -69,18 +69,10 @@ class OnnxEmbedder:
         )
 
     @property
-    def fingerprint(self) -> Fingerprint:
-        return self._fingerprint
+    def _name(self) -> str:
+        return "onnx"
 
-    @property
-    def dim(self) -> int:
-        return self._fingerprint.dimension
-
-    def embed_images(self, pictures: Sequence[Picture]) -> Vectors:
-        parts = [unit(self._images(pictures[i : i + _BATCH]), "onnx") for i in range(0, len(pictures), _BATCH)]
-        return np.concatenate([np.empty((0, self.dim), np.float32), *parts])
-
-    def _images(self, pictures: Sequence[Picture]) -> Any:
+    def _image_vectors(self, pictures: Sequence[Picture]) -> Any:
         return _run(self._vision, self._folder, {"pixel_values": self._preprocessing(pictures)})
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
@@ -90,7 +82,7 @@ class OnnxEmbedder:
             "attention_mask": np.array([e.attention_mask for e in encoded], np.int64),
         }
         known = {name: value for name, value in given.items() if name in self._text_inputs}
-        return unit(_run(self._text, self._folder, known), "onnx")
+        return unit(_run(self._text, self._folder, known), self._name)
 
 
 def _session(path: Path, inputs: set[str], output: str) -> Any:

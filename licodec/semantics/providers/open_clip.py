@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from licodec.errors import DamagedFileError, UnsupportedError, UsageError
 from licodec.semantics.embedder import (
+    ModelEmbedder,
     Picture,
     Vectors,
     check_texts,
@@ -32,10 +34,9 @@ _WEIGHTS = (
     "open_clip_pytorch_model.bin",
     "model.safetensors",
 )
-_BATCH = 16
 
 
-class OpenClipEmbedder:
+class OpenClipEmbedder(ModelEmbedder):
     """A model of OpenCLIP."""
 
     def __init__(self, name: str, device: str = "cpu") -> None:
@@ -62,7 +63,7 @@ class OpenClipEmbedder:
                 raise DamagedFileError(f"open_clip:{name}: cannot be loaded: {lines[0]}") from e
             except Exception as error:  # safetensors and the hub have errors without a common class
                 raise DamagedFileError(f"open_clip:{name}: cannot be loaded: {error}") from error
-        self._name, self._device, self._transform = name, device, transform
+        self._spec, self._device, self._transform = name, device, transform
         self._model = model.eval().requires_grad_(False)
         self._fingerprint = Fingerprint(
             "open_clip",
@@ -96,26 +97,17 @@ class OpenClipEmbedder:
         return str(config.get("architecture", f"local {vision.get('width')} {text.get('width')}"))
 
     @property
-    def fingerprint(self) -> Fingerprint:
-        return self._fingerprint
+    def _name(self) -> str:
+        return self._spec
 
-    @property
-    def dim(self) -> int:
-        return self._fingerprint.dimension
-
-    def embed_images(self, pictures: Sequence[Picture]) -> Vectors:
+    def _image_vectors(self, pictures: Sequence[Picture]) -> npt.NDArray[Any]:
         import torch
         from PIL import Image
 
-        out = [np.empty((0, self.dim), np.float32)]
-        for start in range(0, len(pictures), _BATCH):
-            ready = [
-                self._transform(Image.fromarray(np.ascontiguousarray(p))) for p in pictures[start : start + _BATCH]
-            ]
-            with torch.inference_mode():
-                found = self._model.encode_image(torch.stack(ready).to(self._device))
-            out.append(unit(found.float().cpu().numpy(), self._name))
-        return np.concatenate(out)
+        ready = [self._transform(Image.fromarray(np.ascontiguousarray(p))) for p in pictures]
+        with torch.inference_mode():
+            found = self._model.encode_image(torch.stack(ready).to(self._device))
+        return np.asarray(found.float().cpu().numpy())
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         import torch
