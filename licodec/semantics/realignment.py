@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from licodec.container import DEFAULT_LIMITS, SEMANTIC_LATENTS, Limits, LinrReader, LinrWriter
+from licodec.container import DEFAULT_LIMITS, SEMANTIC_LATENTS, Limits, LinrReader, LinrWriter, printable
 from licodec.container.chunks import SEGM, is_critical, read_header
 from licodec.container.source import Source
 from licodec.errors import DamagedFileError
 from licodec.fit.settings import DEFAULT_CRF, Progress
 from licodec.model.geometry import from_working
-from licodec.profiles import open_player
+from licodec.profiles import check_compute, open_player
 from licodec.semantics.embedder import Embedder
 from licodec.semantics.fingerprint import Fingerprint
 from licodec.semantics.teacher import Teacher
@@ -73,6 +73,7 @@ def realign(
     if target.resolve() != path.resolve():
         PartFile(target, overwrite=overwrite).discard()
     with LinrReader(path, limits) as reader:
+        check_compute(reader.conf, reader.info, len(reader.pts), limits, printable(str(path)))
         heads = [chunk.fingerprint for chunk in readers(reader, limits, str(path))]
         teacher = Teacher(embedder, reader.info, weight)
         times = [
@@ -82,7 +83,12 @@ def realign(
         vectors = []
         for index, (pts, durations) in enumerate(times):
             player = open_player(
-                reader.read_segment(index), reader.conf, reader.info, len(pts), f"{path}: segment {index}"
+                reader.read_segment(index),
+                reader.conf,
+                reader.info,
+                len(pts),
+                f"{printable(str(path))}: segment {index}",
+                limits=limits,
             )
             lesson = teacher.lesson(pts, durations)
             for i in range(len(pts)):

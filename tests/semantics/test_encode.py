@@ -12,8 +12,8 @@ from container import rebuild
 from video.clips import write_av
 
 import licodec
-from licodec.container import LinrReader, verify
-from licodec.errors import DamagedFileError, UsageError
+from licodec.container import Limits, LinrReader, verify
+from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.presets import PRESETS
 from licodec.semantics import fingerprints, realign, tracks
 from licodec.semantics.align import FLOOR
@@ -128,6 +128,13 @@ def test_realigned_is_the_same_as_aligned(
     kept = [c for c in rebuild.split(before) if c[0] not in (b"INDX", b"ENDF")]
     assert [c for c in rebuild.split(out.read_bytes()) if c[0] not in (b"semL", b"INDX", b"ENDF")] == kept
     assert (report.replaced, report.heads, report.bytes) == (False, 1, out.stat().st_size)
+
+
+@pytest.mark.parametrize("limit", ["max_macs", "max_parameters", "max_segment_bytes"])
+def test_realign_holds_to_the_limits_of_its_caller(limit: str, plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(LimitError, match=limit):
+        realign(plain, ColourEmbedder(), tmp_path / "out.linr", limits=Limits(**{limit: 1}))
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_heads(plain: Path, tmp_path: Path) -> None:
