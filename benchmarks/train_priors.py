@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from licodec.entropy import priors
 from licodec.entropy.coder import BitEncoder
+from licodec.entropy.mixing import State
 from licodec.entropy.segment import PictureCoder
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import SegmentFit, split_groups
@@ -89,7 +90,7 @@ def learn(paths: list[Path], out: Path) -> None:
     preset = PRESETS["ultrafast"]
     jobs = [(name, info, frames, crf) for name, info, frames in clips(paths) for crf in CRFS]
     random.Random(0).shuffle(jobs)
-    state: dict[str, priors.State] = {}
+    state: dict[str, State] = {}
     for number, (name, info, frames, crf) in enumerate(jobs):
         geometry = Geometry.of(info)
         groups = split_groups(len(frames), preset.group)

@@ -9,7 +9,7 @@ that was not changed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +18,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from licodec.entropy.mixing import BinaryModel
-from licodec.entropy.residual import MAX_LEVELS
+from licodec.entropy import kernels
+from licodec.entropy.kernels import MAX_LEVELS
 from licodec.entropy.segment import PictureCoder
 from licodec.fit import synthesis as training
 from licodec.fit.presets import PRESETS, Quality
@@ -94,7 +94,12 @@ def variants() -> dict[str, Variant]:
         ),
         Variant("Muon instead of Adam", "on kernels; Adam on the rest", lambda: [("torch.optim.Adam", Muon)]),
         Variant("bf16 off", "training in float32", lambda: [("torch.Tensor.bfloat16", torch.Tensor.float)]),
-        Variant("mixing off", "one context for each decision", _no_mixing, own_format=True),
+        Variant(
+            "mixing off",
+            "one context for each decision, its weights put back before each batch",
+            _no_mixing,
+            own_format=True,
+        ),
         Variant(
             "priors off",
             "context models start from nothing",
@@ -178,24 +183,17 @@ def _shipped_rates() -> list[Patch]:
 
 
 def _no_mixing() -> list[Patch]:
-    """Only the first context of each decision counts; priors are cut to it."""
-    begin, code, restore = BinaryModel.__init__, BinaryModel.code, BinaryModel.restore
+    """Before each batch of pictures all weight goes back to the first context of each decision."""
+    code = PictureCoder.code
 
-    def one(self: BinaryModel, sizes: Sequence[int], selectors: int = 1) -> None:
-        begin(self, sizes[:1], 1)
+    def alone(self: PictureCoder, *args: Any) -> None:
+        for model in self.models().values():
+            weights = model.mixer.weights
+            weights[:] = 0
+            weights[: model.selectors, 0] = 1 << kernels.WEIGHT_BITS
+        code(self, *args)
 
-    def first(self: BinaryModel, coder: Any, contexts: Any, selector: np.ndarray, values: Any) -> Any:
-        return code(self, coder, contexts[:1], np.zeros(len(selector), np.int64), values)
-
-    def cut(self: BinaryModel, seen: np.ndarray, ones: np.ndarray, weights: np.ndarray) -> None:
-        _, _, start = self.state()
-        length = len(self.state()[0])
-        restore(self, seen[:length], ones[:length], start)
-
-    return _shipped_rates() + [
-        (f"licodec.entropy.mixing.BinaryModel.{n}", f)
-        for n, f in (("__init__", one), ("code", first), ("restore", cut))
-    ]
+    return [*_shipped_rates(), ("licodec.entropy.segment.PictureCoder.code", alone)]
 
 
 _DEAD_ZONE = 1 / 6

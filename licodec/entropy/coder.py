@@ -1,45 +1,28 @@
-"""The range coder: binary decisions with 16-bit integer probabilities, through constriction.
+"""The range coder: binary decisions with 16-bit integer probabilities.
 
-One class for each direction with one method in common, `bits`, so that every syntax element is
-written once and serves the encoder, the decoder and the encoder's rate count alike.
+One class for each direction with the same `stream`, so that every syntax element is written once (in `kernels`, or
+with the models of `mixing`) and serves the encoder and the decoder alike.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import constriction
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy import kernels
 from licodec.errors import DamagedFileError
 
 Ints = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.int32]
 
-PROB_BITS = 16
-PROB_ONE = 1 << PROB_BITS
-HALF = PROB_ONE >> 1
-
-_BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
-
-
-class BitCoder(Protocol):
-    """Codes arrays of binary decisions in order."""
-
-    decoding: bool
-
-    def bits(self, p1: Ints, values: Bits | None) -> Bits:
-        """Code one decision per entry of `p1` (probability of a 1 times 2^16, in 1..65535).
-
-        An encoder takes the decisions from `values` and returns them; a decoder ignores `values`.
-        """
-        ...
-
-
-def _as_float(p1: Ints) -> npt.NDArray[np.float64]:
-    """k / 2^16 is exact in binary floating point, so the model sees the integer itself."""
-    return p1.astype(np.float64) / PROB_ONE
+_WHOLE = (1 << 64) - 1
+_BITS_PER_DECISION = 12
+"""At most: no decision of a model has a probability under 24 / 65536, and raw ones take a bit."""
+_FAULTS = {
+    int(kernels.IMPOSSIBLE): "the entropy-coded data is damaged",
+    int(kernels.EXTENT_TOO_LARGE): "a block has more coded diagonals than it has",
+    int(kernels.LEVEL_TOO_LARGE): f"a coefficient is over {kernels.LEVEL_LIMIT}",
+}
 
 
 class BitEncoder:
@@ -48,18 +31,30 @@ class BitEncoder:
     decoding = False
 
     def __init__(self) -> None:
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._state = np.array([0, _WHOLE, 0, 0, 0], np.uint64)
+        self._words = np.empty(1024, np.uint32)
 
-    def bits(self, p1: Ints, values: Bits | None) -> Bits:
-        assert values is not None and len(values) == len(p1)
-        if len(p1):
-            self._coder.encode(values.astype(np.int32), _BERNOULLI, _as_float(p1))
-        return values
+    def stream(self, decisions: int) -> kernels.Stream:
+        """For at most so many decisions; one made before must not be used any more."""
+        needed = self._place + decisions * _BITS_PER_DECISION // 32 + 4
+        if needed > len(self._words):
+            words = np.empty(2 * needed, np.uint32)
+            words[: self._place] = self._words[: self._place]
+            self._words = words
+        return kernels.Stream(self._state, self._words, False)
+
+    def check(self) -> None:
+        """Nothing that is encoded is damaged."""
 
     def finish(self) -> bytes:
         """The coded stream."""
-        words: npt.NDArray[np.uint32] = self._coder.get_compressed()
-        return words.astype("<u4").tobytes()
+        if self._state[kernels.RANGE] != _WHOLE:
+            kernels.flush(self.stream(0))
+        return self._words[: self._place].astype("<u4").tobytes()
+
+    @property
+    def _place(self) -> int:
+        return int(self._state[kernels.PLACE])
 
 
 class BitDecoder:
@@ -68,18 +63,25 @@ class BitDecoder:
     decoding = True
 
     def __init__(self, data: bytes) -> None:
-        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
+        self._words = np.frombuffer(data, "<u4").astype(np.uint32)
+        point = sum(int(word) << shift for word, shift in zip(self._words[:2], (32, 0), strict=False))
+        self._state = np.array([0, _WHOLE, point, 2, 0], np.uint64)
 
-    def bits(self, p1: Ints, values: Bits | None) -> Bits:
-        if not len(p1):
-            return np.empty(0, np.int32)
-        try:
-            decoded: Bits = self._coder.decode(_BERNOULLI, _as_float(p1))
-        except AssertionError:  # constriction's word for a state that no encoder leaves
-            raise DamagedFileError("the entropy-coded data is damaged") from None
-        return decoded
+    def stream(self, decisions: int) -> kernels.Stream:
+        """For any number of decisions."""
+        return kernels.Stream(self._state, self._words, True)
+
+    def check(self) -> None:
+        """DamagedFileError if what was decoded so far is not what an encoder makes."""
+        fault = int(self._state[kernels.FAULT])
+        if fault:
+            raise DamagedFileError(_FAULTS[fault])
 
     def finish(self) -> None:
         """Check that the stream ends where its last decision does; DamagedFileError if it goes on."""
-        if not self._coder.maybe_exhausted():
+        low, range_, point, place, _ = (int(value) for value in self._state)
+        if place < len(self._words) or (range_ != _WHOLE and (point - low) % (1 << 64) >= (1 << 33) - 1):
             raise DamagedFileError("the entropy-coded data does not end with its last symbol")
+
+
+BitCoder = BitEncoder | BitDecoder

@@ -1,96 +1,452 @@
-"""The inner loops of the context mixer, as machine code: integers in, the same integers out on every machine.
+"""The inner loops of entropy coding as machine code: range coder, context mixer, syntax of the residual.
 
-Arrays: `stretched`, `seen`, `ones` hold one entry per context of all tables; `weights` [tables, sets]; `rows`
-[tables, decisions] are indices into the former, `sets` [decisions] into the latter. All are int64.
+Integers in, the same integers out on every machine. What calls each other is in this one file (see `licodec.jit`).
+A decision's outcome is an argument and the result alike: an encoder is given it, a decoder ignores what it is given.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from licodec.entropy.coder import PROB_ONE
+from licodec.entropy.logistic import SQUASH, STRETCH, STRETCH_MAX
 from licodec.jit import compiled
 
 Ints = npt.NDArray[np.int64]
+AnyArray = npt.NDArray[Any]
 
-SHARES = 4096
-"""Probabilities that a context can have."""
+LOW, RANGE, POINT, PLACE, FAULT = range(5)
+"""Entries of `Stream.state`: the range coder's registers, the number of words read or written, what is wrong."""
+NO_FAULT, IMPOSSIBLE, EXTENT_TOO_LARGE, LEVEL_TOO_LARGE = (np.uint64(i) for i in range(4))
+
+SHARE_BITS = 22
+"""Of the probabilities that contexts keep."""
 WEIGHT_BITS = 16
 """Binary places of the mixing weights."""
-_WEIGHT_LIMIT = 4 << WEIGHT_BITS
-_RATE_BITS = 17
+_WEIGHT_LIMIT = 16 << WEIGHT_BITS
+_RATE_BITS = 18
 """The step of the weights is the gradient shifted right by this."""
-_COUNT_LIMIT = 1023
-"""Times that a context counts; beyond it both of its counts are halved."""
-_MOST_STEPS = 512
-"""Decisions of a block that count for a set's step: the mean gradient times so many, at most."""
+MOST_SEEN = 500
+"""Times seen that a context's slow share tells apart: its rate falls until then."""
+_FAST_SEEN = 8
+"""The same for its fast share."""
+_SHIFT = SHARE_BITS - 12
+# 1 / (n + 3/2): a share's rate after n times, 16 binary places.
+_RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(MOST_SEEN + 1)], np.int32)
+# Small enough to stay in the first-level cache.
+_SQUASH, _STRETCH = SQUASH.astype(np.uint16), STRETCH.astype(np.int16)
+
+_24, _32 = np.uint64(24), np.uint64(32)
+_ONE_24, _ONE_32 = np.uint64(1 << 24), np.uint64(1 << 32)
+_NO_WORD, _ONE = np.uint64(0), np.uint64(1)
+
+
+class Stream(NamedTuple):
+    """A range coder on its way through the words of a stream."""
+
+    state: npt.NDArray[np.uint64]
+    """LOW, RANGE, POINT, PLACE, FAULT."""
+    words: npt.NDArray[np.uint32]
+    """What is read, or room for what is written."""
+    decoding: bool
+
+
+class Mixer(NamedTuple):
+    """State of a model: see `mixing.BinaryModel`."""
+
+    shares: npt.NDArray[np.int32]
+    """[contexts of all tables, 3]: share of ones with a slow and with a fast rate (22 bits), times seen."""
+    weights: npt.NDArray[np.int32]
+    """[sets of both selectors, 2 tables]"""
+    first: Ints
+    """[tables] where each table begins in `shares`."""
+    inputs: npt.NDArray[np.int32]
+    """[2 tables] of the decision at hand."""
 
 
 @compiled
-def predict(rows: Ints, sets: Ints, stretched: Ints, weights: Ints, squash: Ints) -> Ints:
-    """p1 of each decision, in 1..65535."""
-    tables, count = rows.shape
-    middle = len(squash) // 2
-    out = np.empty(count, np.int64)
-    for i in range(count):
-        mixed = 0
-        for t in range(tables):
-            mixed += stretched[rows[t, i]] * weights[t, sets[i]]
-        out[i] = squash[min(max(mixed >> WEIGHT_BITS, -middle), middle) + middle]
-    return out
+def code_bit(stream: Stream, p1: int, bit: int) -> int:
+    """One decision of probability p1 / 2^16: constriction's range coder with 64 bits of state and 32-bit words."""
+    state = stream.state
+    # 24 bits, so rounded that neither outcome has none.
+    zero = np.uint64(((65536 - p1) * 16777214 >> 16) + 1)
+    scale = state[RANGE] >> _24
+    part = scale * zero
+    if stream.decoding:
+        bit = 1 if state[POINT] - state[LOW] >= part else 0
+        if state[POINT] - state[LOW] >= scale << _24:
+            state[FAULT] = IMPOSSIBLE
+    if bit:
+        low = state[LOW] + part
+        if low < state[LOW] and not stream.decoding:
+            _carry(stream)
+        state[LOW], state[RANGE] = low, scale * (_ONE_24 - zero)
+    else:
+        state[RANGE] = part
+    if state[RANGE] < _ONE_32:
+        place = np.int64(state[PLACE])
+        if not stream.decoding:
+            stream.words[place] = np.uint32(state[LOW] >> _32)
+        else:
+            word = np.uint64(stream.words[place]) if place < len(stream.words) else _NO_WORD
+            state[POINT] = state[POINT] << _32 | word
+        state[PLACE] = np.uint64(place + 1)
+        state[LOW], state[RANGE] = state[LOW] << _32, state[RANGE] << _32
+    return bit
 
 
 @compiled
-def learn(
-    rows: Ints,
-    sets: Ints,
-    p1: Ints,
-    bits: npt.NDArray[np.int32],
-    seen: Ints,
-    ones: Ints,
-    stretched: Ints,
-    weights: Ints,
-    stretch: Ints,
+def _carry(stream: Stream) -> None:
+    """One more in the words written so far, as one number."""
+    place = np.int64(stream.state[PLACE]) - 1
+    while place >= 0:
+        stream.words[place] += np.uint32(1)
+        if stream.words[place] != 0:
+            return
+        place -= 1
+
+
+@compiled
+def flush(stream: Stream) -> None:
+    """Write what a decoder needs to know the last decision."""
+    state = stream.state
+    low, range_ = state[LOW], state[RANGE]
+    last = low + (_ONE_32 - _ONE)
+    if last < low:
+        _carry(stream)
+    place = np.int64(state[PLACE])
+    stream.words[place] = np.uint32(last >> _32)
+    if (low + range_) >> _32 == last >> _32:
+        place += 1
+        stream.words[place] = np.uint32(0)
+    state[PLACE] = np.uint64(place + 1)
+
+
+@compiled
+def decide(stream: Stream, mixer: Mixer, contexts: Any, one: int, other: int, bit: int) -> int:
+    """One decision; `contexts` has one entry for each table, `one` and `other` are rows of the weights."""
+    shares, weights, inputs = mixer.shares, mixer.weights, mixer.inputs
+    mixed = 0
+    for t in range(len(contexts)):
+        row = mixer.first[t] + contexts[t]
+        slow, fast = _STRETCH[shares[row, 0] >> _SHIFT], _STRETCH[shares[row, 1] >> _SHIFT]
+        mixed += slow * (weights[one, 2 * t] + weights[other, 2 * t])
+        mixed += fast * (weights[one, 2 * t + 1] + weights[other, 2 * t + 1])
+        inputs[2 * t], inputs[2 * t + 1] = slow, fast
+    p1 = int(_SQUASH[min(max(mixed >> WEIGHT_BITS, -STRETCH_MAX), STRETCH_MAX) + STRETCH_MAX])
+    bit = code_bit(stream, p1, bit)
+
+    # Both sets of weights a step down the gradient of the coding cost, every share towards the outcome.
+    error = (bit << 16) - p1
+    for k in range(2 * len(contexts)):
+        step = inputs[k] * error + (1 << (_RATE_BITS - 1)) >> _RATE_BITS
+        weights[one, k] = min(max(weights[one, k] + step, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
+        weights[other, k] = min(max(weights[other, k] + step, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
+    goal = ((1 << SHARE_BITS) - 1) * bit
+    for t in range(len(contexts)):
+        row = mixer.first[t] + contexts[t]
+        seen = shares[row, 2]
+        shares[row, 0] += (goal - shares[row, 0]) * _RATE[seen] >> 16
+        shares[row, 1] += (goal - shares[row, 1]) * _RATE[min(seen, _FAST_SEEN)] >> 16
+        shares[row, 2] = min(seen + 1, MOST_SEEN)
+    return bit
+
+
+@compiled
+def code_pass(stream: Stream, mixer: Mixer, contexts: Ints, one: Ints, other: int, bits: npt.NDArray[np.int32]) -> None:
+    """Decisions one after the other, in place; contexts: [decisions, tables], one: [decisions]."""
+    for i in range(len(one)):
+        bits[i] = decide(stream, mixer, contexts[i], one[i], other, bits[i])
+
+
+@compiled
+def code_known(stream: Stream, p1: Ints, bits: npt.NDArray[np.int32]) -> None:
+    """Decisions of given probabilities, in place."""
+    for i in range(len(p1)):
+        bits[i] = code_bit(stream, p1[i], bits[i])
+
+
+CELL = 8
+MAX_LEVELS = 8
+"""Pyramid levels with contexts of their own; deeper ones share the last."""
+CLASSES = 12
+"""Of extents (numbers of coded anti-diagonals): 0, 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, 25-32, 33-63."""
+CLASS_START = np.array([0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33])
+CLASS_EXTRA = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5])
+CLASS_OF = np.searchsorted(CLASS_START, np.arange(65), side="right") - 1
+MAGNITUDE_CAP = 14
+"""Unary places of a magnitude less one; more has an escape."""
+LEVEL_LIMIT = 32767
+ESCAPE_PLACES = 23
+_HALF = 1 << 15
+
+
+def log_bins(limit: int, bins: int) -> Ints:
+    """0, 1, 2, 3, 4-5, 6-8, ...: a table from 0..limit to about logarithmic bins."""
+    edges, edge = [0, 1, 2], 2.0
+    while len(edges) < bins:
+        edge = max(edge * 1.45, edges[-1] + 1)
+        edges.append(int(edge))
+    return np.minimum(np.searchsorted(edges, np.arange(limit + 1), side="right") - 1, bins - 1)
+
+
+BINS = 12
+BIN = log_bins(512, BINS)
+
+
+class ResidualMixers(NamedTuple):
+    """Models of the residual of one plane group."""
+
+    split: Mixer
+    coded: Mixer
+    extent: Mixer
+    extra: Mixer
+    nonzero: Mixer
+    above: Mixer
+    escape: Mixer
+
+
+class ResidualPicture(NamedTuple):
+    """One picture in one plane group; the first three are what is coded, or filled in."""
+
+    sizes: npt.NDArray[np.uint8]
+    """[rows / 8, columns / 8] size index of the block over each cell."""
+    levels: npt.NDArray[np.int16]
+    """[planes, rows, columns]"""
+    activity: npt.NDArray[np.uint8]
+    """[planes, 1 + rows / 8, 1 + columns / 8] class of extent over each cell, behind a margin of zeros."""
+    past: Ints
+    """[rows / 8, columns / 8] activity of both references together."""
+    guide: Ints
+    """[rows / 8, columns / 8] activity of the luma under chroma, else zeros."""
+    level: int
+    """Of the pyramid, at most MAX_LEVELS - 1."""
+
+
+@compiled
+def code_residual(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture) -> None:
+    """Quadtrees of 32 samples row by row; each leaf with the coefficients of all its planes."""
+    rows, columns = picture.sizes.shape
+    for y in range(0, rows, 4):
+        for x in range(0, columns, 4):
+            if not _code_split(stream, mixers, picture, 0, y, x):
+                _code_block(stream, mixers, picture, 2, y, x)
+                continue
+            for quarter in range(4):
+                v, u = y + 2 * (quarter >> 1), x + 2 * (quarter & 1)
+                if not _code_split(stream, mixers, picture, 1, v, u):
+                    _code_block(stream, mixers, picture, 1, v, u)
+                    continue
+                for cell in range(4):
+                    _code_block(stream, mixers, picture, 0, v + (cell >> 1), u + (cell & 1))
+
+
+@compiled
+def _bin(value: int) -> int:
+    return int(BIN[min(value, len(BIN) - 1)])
+
+
+@compiled
+def _mean(values: AnyArray, y: int, x: int, f: int) -> int:
+    """Mean times 4 of f x f cells."""
+    total = 0
+    for j in range(f):
+        for i in range(f):
+            total += int(values[y + j, x + i])
+    return total * 4 // (f * f)
+
+
+@compiled
+def _left_and_up(activity: AnyArray, y: int, x: int, f: int) -> tuple[int, int]:
+    """Means times 4 of the f cells to the left of f x f cells and of those above; `activity` has a margin of one."""
+    left, up = 0, 0
+    for i in range(f):
+        left += int(activity[y + 1 + i, x])
+        up += int(activity[y, x + 1 + i])
+    return left * 4 // f, up * 4 // f
+
+
+@compiled
+def _code_split(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture, depth: int, y: int, x: int) -> int:
+    """Whether a block of 32 (depth 0) or 16 samples is four smaller ones."""
+    sizes, size, f = picture.sizes, 2 - depth, 4 >> depth
+    # No neighbour, one no smaller, a smaller one.
+    left = 0 if x == 0 else (2 if sizes[y, x - 1] < size else 1)
+    up = 0 if y == 0 else (2 if sizes[y - 1, x] < size else 1)
+    smaller = (left >> 1) + (up >> 1)
+    before, under = _bin(_mean(picture.past, y, x, f)), _bin(_mean(picture.guide, y, x, f))
+    west, north = _left_and_up(picture.activity[0], y, x, f)
+    contexts = (
+        (depth * MAX_LEVELS + picture.level) * 9 + left * 3 + up,
+        (depth * BINS + before) * 3 + smaller,
+        (depth * BINS + under) * BINS + before,
+        (depth * BINS + _bin(west + north)) * BINS + before,
+    )
+    other = 6 + depth * MAX_LEVELS + picture.level
+    return decide(stream, mixers.split, contexts, depth * 3 + smaller, other, int(sizes[y, x] < size))
+
+
+@compiled
+def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture, s: int, y: int, x: int) -> None:
+    """A block of size index `s` whose first cell is (y, x), in all planes."""
+    f, level = 1 << s, picture.level
+    picture.sizes[y : y + f, x : x + f] = s
+    planes = len(picture.levels)
+    past = _mean(picture.past, y, x, f)
+    before = _bin(past)
+    for plane in range(planes):
+        kind, kinds = s * planes + plane, 3 * planes
+        activity = picture.activity[plane]
+        west, north = _left_and_up(activity, y, x, f)
+        near = _bin(west + north)
+        # The second chroma plane has the same block of the first beside it.
+        under = _bin(8 * int(picture.activity[0, y + 1, x + 1]) if plane else _mean(picture.guide, y, x, f))
+        extent = 0
+        if not stream.decoding:
+            extent = _extent(picture.levels[plane], CELL * y, CELL * x, CELL * f)
+        contexts = (
+            (kind * MAX_LEVELS + level) * 4 + 2 * int(west > 0) + int(north > 0),
+            (kind * BINS + near) * BINS + before,
+            (kind * BINS + under) * BINS + near,
+            (kind * BINS + _bin(west)) * BINS + _bin(north),
+            (kind * BINS + under) * BINS + before,
+        )
+        if not decide(stream, mixers.coded, contexts, kind, kinds + near, int(extent > 0)):
+            continue
+        extent = _code_extent(stream, mixers, kind, level, near, before, under, extent)
+        if extent > 2 * CELL * f - 1:
+            stream.state[FAULT] = EXTENT_TOO_LARGE
+            extent = 2 * CELL * f - 1
+        activity[y + 1 : y + 1 + f, x + 1 : x + 1 + f] = CLASS_OF[extent]
+        energy = _bin(west + north + past)
+        _code_coefficients(stream, mixers, picture, plane, s, CELL * y, CELL * x, extent, energy)
+
+
+@compiled
+def _extent(levels: npt.NDArray[np.int16], y: int, x: int, n: int) -> int:
+    """Anti-diagonals of a block up to the last one that is not all zeros."""
+    extent = 0
+    for v in range(n):
+        for u in range(n):
+            if levels[y + v, x + u] != 0:
+                extent = max(extent, v + u + 1)
+    return extent
+
+
+@compiled
+def _code_extent(
+    stream: Stream, mixers: ResidualMixers, kind: int, level: int, near: int, before: int, under: int, extent: int
+) -> int:
+    """An extent above 0: its class in unary, then its place in the class."""
+    places, wanted, found = CLASSES - 2, CLASS_OF[extent], 1
+    while found < CLASSES - 1:
+        contexts = (
+            (kind * MAX_LEVELS + level) * places + found - 1,
+            (kind * BINS + near) * places + found - 1,
+            (kind * BINS + under) * places + found - 1,
+            ((kind * BINS + before) * BINS + near) * places + found - 1,
+        )
+        if not decide(stream, mixers.extent, contexts, found - 1, places + kind, int(wanted > found)):
+            break
+        found += 1
+    rest = 0
+    for bit in range(CLASS_EXTRA[found] - 1, -1, -1):
+        digit = extent - CLASS_START[found] >> bit & 1
+        rest |= decide(stream, mixers.extra, (found * 8 + bit,), 0, 1, digit) << bit
+    return int(CLASS_START[found]) + rest
+
+
+@compiled
+def _code_coefficients(
+    stream: Stream,
+    mixers: ResidualMixers,
+    picture: ResidualPicture,
+    plane: int,
+    s: int,
+    y: int,
+    x: int,
+    extent: int,
+    energy: int,
 ) -> None:
-    """Weights one step down the gradient of each set's coding cost; then count what came in each context."""
-    tables, count = rows.shape
-    gradient = np.zeros(weights.shape, np.int64)
-    used = np.zeros(weights.shape[1], np.int64)
-    for i in range(count):
-        error = bits[i] * np.int64(PROB_ONE) - p1[i]
-        used[sets[i]] += 1
-        for t in range(tables):
-            gradient[t, sets[i]] += error * stretched[rows[t, i]]
-    for s in range(len(used)):
-        if used[s]:
-            for t in range(tables):
-                step = gradient[t, s] // used[s] * min(used[s], _MOST_STEPS) >> _RATE_BITS
-                weights[t, s] = min(max(weights[t, s] + step, 0), _WEIGHT_LIMIT)
-    for t in range(tables):
-        for i in range(count):
-            seen[rows[t, i]] += 1
-            ones[rows[t, i]] += bits[i]
-    for t in range(tables):
-        for i in range(count):
-            context = rows[t, i]
-            while seen[context] > _COUNT_LIMIT:
-                seen[context] >>= 1
-                ones[context] >>= 1
-            stretched[context] = _logit(ones[context], seen[context], stretch)
+    """Diagonal by diagonal, each from its upper right end down."""
+    n, planes, levels = CELL << s, len(picture.levels), picture.levels[plane]
+    kind = s * planes + plane
+    reach, sum_before = _bin(extent), 0
+    for d in range(extent):
+        togo, total = min(extent - d - 1, BINS - 1), 0
+        band = min(d, BINS - 1)
+        for v in range(max(0, d - n + 1), min(d, n - 1) + 1):
+            u = d - v
+            row, column = y + v, x + u
+            # Neighbours outside the block belong to another one.
+            close = abs(int(levels[row, column - 1])) if u > 0 else 0
+            close += abs(int(levels[row - 1, column])) if v > 0 else 0
+            far = abs(int(levels[row - 1, column - 1])) if u > 0 and v > 0 else 0
+            far += abs(int(levels[row, column - 2])) if u > 1 else 0
+            far += abs(int(levels[row - 2, column])) if v > 1 else 0
+            near = _bin(2 * close + far)
+            axis = 0 if u == 0 else (1 if v == 0 else (2 if u > v else 3))
+            if plane:
+                one = abs(int(picture.levels[0, row, column]))
+                two = abs(int(picture.levels[0, y + min(v + 1, n - 1), column]))
+            else:
+                one = abs(int(levels[row, column - n])) if x else 0
+                two = abs(int(levels[row - n, column])) if y else 0
+            twins = (plane * 16 + min(one, 3) * 4 + min(two, 3)) * BINS + near
+            place = (plane * 1024 + v * 32 + u) * 3 + s
+            # On the last diagonal: how many are left, as one of them is not zero.
+            ahead = BINS + min(min(d, n - 1) - v, BINS - 1) if togo == 0 else _bin(sum_before)
+            along = (kind * BINS + _bin(total)) * 2 * BINS + ahead
+            bandwise = (kind * BINS + band) * BINS + togo
+            value = int(levels[row, column])
+            contexts = (
+                (kind * 64 + d) * BINS + near,
+                ((kind * BINS + togo) * BINS + near) * 4 + axis,
+                place,
+                (kind * BINS + energy) * BINS + reach,
+                twins,
+                along,
+                bandwise,
+            )
+            other = 3 * BINS + kind * 64 + d
+            if not decide(stream, mixers.nonzero, contexts, near * 3 + s, other, int(value != 0)):
+                continue
+            wide = (kind * BINS + _bin(sum_before)) * BINS + togo
+            magnitude = 1
+            while magnitude <= MAGNITUDE_CAP:
+                k = magnitude - 1
+                parts = (
+                    (kind * BINS + near) * MAGNITUDE_CAP + k,
+                    wide * MAGNITUDE_CAP + k,
+                    twins * MAGNITUDE_CAP + k,
+                    place * MAGNITUDE_CAP + k,
+                    along * MAGNITUDE_CAP + k,
+                    bandwise * MAGNITUDE_CAP + k,
+                )
+                other = MAGNITUDE_CAP + kind * BINS + near
+                if not decide(stream, mixers.above, parts, k, other, int(abs(value) > magnitude)):
+                    break
+                magnitude += 1
+            if magnitude > MAGNITUDE_CAP:
+                magnitude += _code_escape(stream, mixers.escape, abs(value) - magnitude)
+            if magnitude > LEVEL_LIMIT:
+                stream.state[FAULT] = LEVEL_TOO_LARGE
+                magnitude = LEVEL_LIMIT
+            negative = code_bit(stream, _HALF, int(value < 0))
+            levels[row, column] = -magnitude if negative else magnitude
+            total += magnitude
+        sum_before = total
 
 
 @compiled
-def stretch_all(ones: Ints, seen: Ints, stretch: Ints) -> Ints:
-    """`stretched` of every context, from its counts."""
-    out = np.empty(len(ones), np.int64)
-    for context in range(len(ones)):
-        out[context] = _logit(ones[context], seen[context], stretch)
-    return out
-
-
-@compiled
-def _logit(ones: int, seen: int, stretch: Ints) -> int:
-    """Logit of (ones + 1/2) / (seen + 1), which is 0 for a context never seen."""
-    share = (2 * ones + 1) * SHARES // (2 * seen + 2)
-    return int(stretch[min(share, SHARES - 1)])
+def _code_escape(stream: Stream, mixer: Mixer, value: int) -> int:
+    """Exp-Golomb of order 0: the number of bits of value + 1 in unary, less one, then those bits but the first."""
+    length = 0
+    while length < ESCAPE_PLACES and decide(stream, mixer, (length,), 0, 1, int(value + 1 >> length + 1 > 0)):
+        length += 1
+    found = 1
+    for k in range(length - 1, -1, -1):
+        found = 2 * found + code_bit(stream, _HALF, value + 1 >> k & 1)
+    return found - 1

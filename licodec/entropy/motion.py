@@ -10,14 +10,29 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.coder import BitCoder, Ints
+from licodec.entropy.kernels import MAX_LEVELS, log_bins
 from licodec.entropy.mixing import BinaryModel, MagnitudeModel, bits_of, code_raw
-from licodec.entropy.residual import MAX_LEVELS, _around, _log_bins, _phases
 from licodec.errors import DamagedFileError
 from licodec.model.motion import LEVELS, LIMIT
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_NEAR = _log_bins(512, 10)
+_NEAR = log_bins(512, 10)
+
+
+def _around(values: Ints) -> Ints:
+    """Sum over the four neighbours, and half of it again from the diagonals, zero outside."""
+    p = np.pad(values, [(0, 0)] * (values.ndim - 2) + [(1, 1), (1, 1)])
+    cross = p[..., :-2, 1:-1] + p[..., 2:, 1:-1] + p[..., 1:-1, :-2] + p[..., 1:-1, 2:]
+    corners = p[..., :-2, :-2] + p[..., :-2, 2:] + p[..., 2:, :-2] + p[..., 2:, 2:]
+    return cross + (corners >> 1)
+
+
+def _phases(shape: tuple[int, ...]) -> list[npt.NDArray[np.bool_]]:
+    """The cells of a grid in four interleaved passes: each pass has decoded neighbours on all sides."""
+    y = np.arange(shape[-2])[:, None] % 2
+    x = np.arange(shape[-1])[None] % 2
+    return [(y == a) & (x == b) for a, b in ((0, 0), (1, 1), (0, 1), (1, 0))]
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class MotionCoder:
         k = LEVELS * 2
         self._nonzero = BinaryModel([k * 4 * 10, k * 10 * 10, k * MAX_LEVELS], k)
         self._split = BinaryModel([k * 4 * 8, k * 10, k * MAX_LEVELS * 3], k)
-        self._size = MagnitudeModel([k * 2 * 10, k * 2 * 10, k * 2 * MAX_LEVELS], 12, 1)
+        self._size = MagnitudeModel([k * 2 * 10, k * 2 * 10, k * 2 * MAX_LEVELS], 12)
 
     def models(self) -> dict[str, BinaryModel]:
         """The adaptive models by name."""
@@ -120,7 +135,6 @@ class MotionCoder:
                     k * 10 + np.minimum(np.abs(out[hit, 0]), 9),
                     np.full(len(hit), k * MAX_LEVELS + level),
                 ],
-                np.zeros(len(hit), np.int64),
                 None if values is None else np.abs(values[hit, axis]) - floor,
             )
             signed = np.flatnonzero(m)
@@ -155,8 +169,8 @@ class BlendCoder:
     """Codes, for each 16 x 16 cell, 0: both references alike, 1: the first, 2: the second."""
 
     def __init__(self) -> None:
-        self._single = BinaryModel([4 * 12 * MAX_LEVELS, 12 * 12], 1)
-        self._which = BinaryModel([4 * 5 * 5, MAX_LEVELS], 1)
+        self._single = BinaryModel([4 * 12 * MAX_LEVELS, 12 * 12])
+        self._which = BinaryModel([4 * 5 * 5, MAX_LEVELS])
 
     def models(self) -> dict[str, BinaryModel]:
         """The adaptive models by name."""

@@ -10,36 +10,31 @@ from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
 import zstandard
 
 from licodec.container import ByteReader, ByteWriter
-from licodec.entropy.mixing import BinaryModel
+from licodec.entropy.mixing import BinaryModel, State
 
 _FILE = "priors.bin"
-_CONFIDENCE = 255
-"""Counts are scaled down to this: a prior is a belief, and the video itself must be able to change it."""
-_WEIGHT_UNIT = 256
-
-Ints = npt.NDArray[np.int64]
-State = tuple[Ints, Ints, Ints]
+_CONFIDENCE = 60
+"""Times seen are cut to this: a prior is a belief, and the video itself must be able to change it."""
+_SHARE_UNIT, _WEIGHT_UNIT = 1 << 12, 1 << 8
 
 
 def pack(states: dict[str, State]) -> bytes:
     """States to the bytes of the priors file."""
     writer = ByteWriter()
     writer.varint(len(states))
-    for name, (seen, ones, weights) in states.items():
+    for name, (share, seen, weights) in states.items():
         encoded = name.encode()
         writer.u8(len(encoded))
         writer.raw(encoded)
-        over = np.maximum(1, -(-seen // _CONFIDENCE))
         writer.varint(len(seen))
-        writer.raw((seen // over).astype("<u1").tobytes())
-        writer.raw((ones // over).astype("<u1").tobytes())
+        writer.raw((share // _SHARE_UNIT).astype("<u2").tobytes())
+        writer.raw(np.minimum(seen, _CONFIDENCE).astype("<u1").tobytes())
         writer.varint(weights.shape[0])
         writer.varint(weights.shape[1])
-        writer.raw((weights // _WEIGHT_UNIT).astype("<i2").tobytes())
+        writer.raw(np.clip(weights // _WEIGHT_UNIT, -(1 << 15), (1 << 15) - 1).astype("<i2").tobytes())
     return zstandard.ZstdCompressor(level=19).compress(writer.to_bytes())
 
 
@@ -50,11 +45,11 @@ def unpack(data: bytes) -> dict[str, State]:
     for _ in range(reader.varint()):
         name = reader.raw(reader.u8()).decode()
         count = reader.varint()
+        share = np.frombuffer(reader.raw(2 * count), "<u2").astype(np.int64) * _SHARE_UNIT
         seen = np.frombuffer(reader.raw(count), "<u1").astype(np.int64)
-        ones = np.frombuffer(reader.raw(count), "<u1").astype(np.int64)
         shape = (reader.varint(), reader.varint())
         weights = np.frombuffer(reader.raw(2 * shape[0] * shape[1]), "<i2").astype(np.int64).reshape(shape)
-        states[name] = (seen, ones, weights * _WEIGHT_UNIT)
+        states[name] = (share, seen, weights * _WEIGHT_UNIT)
     reader.end()
     return states
 

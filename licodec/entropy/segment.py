@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from licodec.container import ByteReader, ByteWriter
 from licodec.entropy.coder import BitCoder, BitDecoder, BitEncoder
-from licodec.entropy.mixing import BinaryModel
+from licodec.entropy.mixing import BinaryModel, State
 from licodec.entropy.motion import BlendCoder, MotionCoder, MotionRates
-from licodec.entropy.priors import State, restore, shipped
-from licodec.entropy.residual import Rates, ResidualCoder, ResidualSymbols
+from licodec.entropy.priors import restore, shipped
+from licodec.entropy.residual import Rates, ResidualCoder
 from licodec.entropy.weights import TensorCoder, code_tensors
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
@@ -77,8 +77,9 @@ class PictureCoder:
             if coder.decoding:
                 for s, mode in zip(blends, modes, strict=True):
                     s.blend = mode
-        for g in range(len(self._geometry.groups)):
-            self._code_residual(coder, g, batch, symbols)
+        for picture, picture_symbols in zip(batch, symbols, strict=True):
+            for g in range(len(self._geometry.groups)):
+                self._code_residual(coder, g, picture, picture_symbols)
 
     def code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         """Quantiser offsets, and latents as differences from the mean of the references' latents."""
@@ -99,17 +100,13 @@ class PictureCoder:
         first, second = (self._latents[r] for r in picture.refs)
         return np.asarray((first + second) >> 1, np.int32)
 
-    def _code_residual(self, coder: BitCoder, g: int, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
-        stacked = ResidualSymbols(
-            np.stack([s.sizes[g] for s in symbols]), np.stack([s.levels[g].dense() for s in symbols])
-        )
-        past = np.stack([self.past(p, g) for p in batch])
-        guide = np.stack([self._luma_guide(p, self._geometry.cells(g)) for p in batch]) if g else None
-        activity = self._residual[g].code(coder, stacked, batch[0].level, past, guide)
-        for i, (p, s) in enumerate(zip(batch, symbols, strict=True)):
-            self._activity.setdefault(p.frame, []).append(activity[i])
-            if coder.decoding:
-                s.sizes[g], s.levels[g] = stacked.sizes[i], SparseLevels.of(stacked.levels[i])
+    def _code_residual(self, coder: BitCoder, g: int, picture: Picture, symbols: PictureSymbols) -> None:
+        levels = symbols.levels[g].dense()
+        guide = self._luma_guide(picture, self._geometry.cells(g)) if g else None
+        activity = self._residual[g].code(coder, symbols.sizes[g], levels, picture.level, self.past(picture, g), guide)
+        self._activity.setdefault(picture.frame, []).append(activity)
+        if coder.decoding:
+            symbols.levels[g] = SparseLevels.of(levels)
 
     def past(self, picture: Picture, g: int) -> npt.NDArray[np.uint8]:
         """[2, rows / 8, columns / 8] activity of the references in a plane group, coded before."""

@@ -57,7 +57,6 @@ def _signed(coder: BitCoder, model: MagnitudeModel, kind: int, column: Ints, pla
     size = model.code(
         coder,
         [np.full(count, kind), kind * 12 + column, column * _SLICES + place],
-        np.zeros(count, np.int64),
         None if values is None else np.abs(values),
     )
     hit = np.flatnonzero(size)

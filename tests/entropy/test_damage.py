@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from unittest import mock
 
 import numpy as np
 import pytest
 
-from licodec.entropy.coder import BitCoder
-from licodec.entropy.mixing import MagnitudeModel
 from licodec.entropy.reference import decode_segment
-from licodec.entropy.residual import CLASSES
-from licodec.entropy.segment import write_segment
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
-from licodec.model.pyramid import pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.video.info import VideoInfo
 
 from .samples import CONFIG, assert_same, decoded, encoded
@@ -93,28 +86,21 @@ def test_random_streams(sample: Sample) -> None:
     outcomes(sample, (head + random.bytes(4 * random.integers(0, 200)) for _ in range(RANDOM)))
 
 
-def test_a_class_of_extents_that_does_not_exist() -> None:
-    """The escape of the classes' magnitudes can say more than there are."""
-    geometry = Geometry.of(VideoInfo(32, 32, "gray"))
-    symbols = SegmentSymbols((), np.zeros((1, 1), np.uint8), None, [])
-    picture = PictureSymbols.blank(geometry, CONFIG, pyramid(())[0][0])
-    levels = np.zeros((1, 32, 32), np.int16)
-    levels[0, 31, 31] = 1
-    picture.levels[0] = SparseLevels.of(levels)
-    symbols.pictures[0] = picture
-    code = MagnitudeModel.code
-
-    def one_more(
-        self: MagnitudeModel, coder: BitCoder, contexts: list, selector: np.ndarray, values: np.ndarray
-    ) -> np.ndarray:
-        """Say class 12 where it is 11."""
-        is_class = self._cap == CLASSES - 2 and len(values) == 1
-        code(self, coder, contexts, selector, values + is_class)
-        return values
-
-    with mock.patch.object(MagnitudeModel, "code", one_more):
-        payload = write_segment(symbols, geometry, CONFIG)
-    with pytest.raises(DamagedFileError):
-        decode_segment(payload, geometry, CONFIG, 1)
-    with pytest.raises(DamagedFileError):
-        decoded(payload, geometry, CONFIG, 1)
+def test_what_no_encoder_says_is_refused_by_name() -> None:
+    """Random streams until one has an extent beyond its block and one a coefficient beyond 16 bits."""
+    geometry = Geometry.of(VideoInfo(64, 64, "gray"))
+    random = np.random.default_rng(5)
+    wanted = {"a block has more coded diagonals than it has", "a coefficient is over 32767"}
+    for _ in range(400):
+        payload = bytes([0, 0, 100]) + random.bytes(400)
+        try:
+            decoded(payload, geometry, CONFIG, 1)
+        except DamagedFileError as error:
+            what = str(error).removeprefix(": ")
+            if what in wanted:
+                wanted.remove(what)
+                with pytest.raises(DamagedFileError):
+                    decode_segment(payload, geometry, CONFIG, 1)
+        if not wanted:
+            return
+    pytest.fail(f"never said: {wanted}")

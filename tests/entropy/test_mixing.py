@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licodec.entropy import mixing
+from licodec.entropy import kernels
 from licodec.entropy.coder import BitDecoder, BitEncoder
+from licodec.entropy.logistic import SQUASH, STRETCH
 from licodec.entropy.mixing import BinaryModel, MagnitudeModel
 from licodec.entropy.priors import pack, restore, shipped, unpack
 from licodec.entropy.reference import Model, RangeDecoder
@@ -60,11 +61,11 @@ def test_squash_is_the_decimal_rule() -> None:
     halves = min(abs(value % 1 - Decimal("0.5")) for value in exact)
     assert halves > Decimal("1e-6"), "no value may depend on the precision of the rule"
     expected = [min(max(round(value), 24), 65512) for value in exact]
-    assert mixing._SQUASH.tolist() == expected == reference.SQUASH
+    assert SQUASH.tolist() == expected == reference.SQUASH
 
 
 def test_stretch_inverts_squash() -> None:
-    assert mixing._STRETCH.tolist() == reference.STRETCH
+    assert STRETCH.tolist() == reference.STRETCH
     for p, x in enumerate(reference.STRETCH):
         assert x == 2047 or reference.SQUASH[x + 2047] >= 16 * p + 8
         assert x == -2047 or reference.SQUASH[x + 2046] < 16 * p + 8
@@ -72,9 +73,9 @@ def test_stretch_inverts_squash() -> None:
 
 
 def test_probabilities_are_in_range() -> None:
-    assert mixing._SQUASH.min() >= 24
-    assert mixing._SQUASH.max() <= 65536 - 24
-    assert (np.diff(mixing._SQUASH) >= 0).all()
+    assert SQUASH.min() >= 24
+    assert SQUASH.max() <= 65536 - 24
+    assert (np.diff(SQUASH) >= 0).all()
 
 
 @given(
@@ -92,22 +93,33 @@ def test_all_models_learn_the_same(seed: int, sizes: list[int], sets: int, lengt
     for contexts, selector, bits in passes:
         np.testing.assert_array_equal(decoder.code(fast, contexts, selector, None), bits)
         rows = list(zip(np.stack(contexts).T.tolist(), selector.tolist(), strict=True))
-        assert slow.decode(slow_coder, rows) == bits.tolist()
-    for a, b in zip(encoder.state(), decoder.state(), strict=True):
+        assert slow.decode_all(slow_coder, rows) == bits.tolist()
+    for a, b in zip(encoder.mixer, decoder.mixer, strict=True):
         np.testing.assert_array_equal(a, b)
-    seen, ones, weights = encoder.state()
-    assert np.concatenate(slow.seen).tolist() == seen.tolist()
-    assert np.concatenate(slow.ones).tolist() == ones.tolist()
-    assert np.array(slow.weights).T.tolist() == weights.tolist()
+    shares = np.stack([np.concatenate(part) for part in (slow.slow, slow.fast, slow.seen)], axis=1)
+    np.testing.assert_array_equal(shares, encoder.mixer.shares)
+    np.testing.assert_array_equal(slow.weights, encoder.mixer.weights)
 
 
-def test_counts_are_limited() -> None:
-    """One context seen thousands of times in one block, and again and again."""
-    model, passes = BinaryModel([1]), random_passes(1, [1], 1, [256, 256, 512, 1024, 2048, 4096, 8192])
-    encode(model, passes)
-    seen, ones, _ = model.state()
-    assert 512 <= seen[0] <= 1023
-    assert 0 <= ones[0] <= seen[0]
+@pytest.mark.parametrize("bit", [0, 1])
+def test_shares_and_weights_stay_in_their_bounds(bit: int) -> None:
+    """The same decision for ever, in contexts that agree, and then its opposite."""
+    model, coder = BinaryModel([1, 1, 1]), BitEncoder()
+    for value in (bit, 1 - bit):
+        for _ in range(20):
+            n = 1000
+            model.code(coder, [np.zeros(n, int)] * 3, np.zeros(n, int), np.full(n, value, np.int32))
+            shares, weights = model.mixer.shares, model.mixer.weights
+            assert 0 <= shares[:, :2].min() <= shares[:, :2].max() < 1 << kernels.SHARE_BITS
+            assert np.abs(weights).max() <= 16 << kernels.WEIGHT_BITS
+        assert (shares[:, 2] == kernels.MOST_SEEN).all()
+        assert ((shares[:, 0] >> 21) == value).all()
+
+
+def test_a_context_seen_once_leans_to_what_it_saw() -> None:
+    model = BinaryModel([2])
+    model.code(BitEncoder(), [np.array([0])], np.array([0]), np.array([1], np.int32))
+    assert model.probabilities(0)[0] > 0.6 > model.probabilities(0)[1] == 0.5
 
 
 def test_learning_helps_and_is_deterministic() -> None:
@@ -123,9 +135,9 @@ def test_magnitudes(values: list[int], cap: int) -> None:
     wanted = np.array(values, np.int64)
     contexts = [np.arange(len(wanted)) % 3, np.zeros(len(wanted), np.int64)]
     encoder, decoder, coder = MagnitudeModel([3, 1], cap), MagnitudeModel([3, 1], cap), BitEncoder()
-    encoder.code(coder, contexts, np.zeros(len(wanted), np.int64), wanted)
+    encoder.code(coder, contexts, wanted)
     data = coder.finish()
-    got = decoder.code(BitDecoder(data), contexts, np.zeros(len(wanted), np.int64), None)
+    got = decoder.code(BitDecoder(data), contexts, None)
     np.testing.assert_array_equal(got, wanted)
     with without_priors():
         slow = reference.Magnitude("", [3, 1], cap)
@@ -146,7 +158,7 @@ def test_encoder_and_decoder_end_in_the_same_state(sample: tuple[Geometry, Segme
         reader.code(decoder, batch, blank)
     others = reader.models()
     for name, model in writer.models().items():
-        for a, b in zip(model.state(), others[name].state(), strict=True):
+        for a, b in zip(model.mixer, others[name].mixer, strict=True):
             np.testing.assert_array_equal(a, b, err_msg=name)
 
 
@@ -154,9 +166,8 @@ def test_priors_round_trip() -> None:
     random = np.random.default_rng(3)
     states = {}
     for name, tables, sets in (("a", 1, 1), ("b.escape", 3, 7), ("", 2, 2)):
-        seen = random.integers(0, 256, 50)
-        ones = random.integers(0, 256, 50) % (seen + 1)
-        states[name] = (seen, ones, random.integers(0, 1025, (tables, sets)) * 256)
+        share, seen = random.integers(0, 1024, 50) << 12, random.integers(0, 61, 50)
+        states[name] = (share, seen, random.integers(-4096, 4096, (sets, 2 * tables)) * 256)
     back = unpack(pack(states))
     assert list(back) == list(states)
     for name, state in states.items():
@@ -164,12 +175,11 @@ def test_priors_round_trip() -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_priors_shrink_large_counts() -> None:
-    seen, ones = np.array([1023, 512, 256, 0]), np.array([1023, 1, 128, 0])
-    back, ones_back, _ = unpack(pack({"m": (seen, ones, np.zeros((1, 1), np.int64))}))["m"]
-    assert back.max() <= 255
-    assert (ones_back <= back).all()
-    np.testing.assert_allclose(ones_back[[0, 2]] / back[[0, 2]], ones[[0, 2]] / seen[[0, 2]], atol=0.01)
+def test_priors_are_rounded_and_doubted() -> None:
+    share, seen = np.array([(1 << 22) - 1, 1, 2_000_000, 0]), np.array([500, 60, 61, 0])
+    shares, back, _ = unpack(pack({"m": (share, seen, np.zeros((1, 1), np.int64))}))["m"]
+    assert back.tolist() == [60, 60, 60, 0]
+    assert (np.abs(shares - share) < 1 << 12).all()
 
 
 def test_shipped_priors_fit_and_are_read_alike() -> None:
@@ -178,9 +188,9 @@ def test_shipped_priors_fit_and_are_read_alike() -> None:
     for name in ours:
         for a, b in zip(ours[name], theirs[name], strict=True):
             np.testing.assert_array_equal(a, b)
-        seen, ones, weights = ours[name]
-        assert (ones <= seen).all(), name
-        assert 0 <= weights.min() <= weights.max() <= 4 << 16, name
+        share, _, weights = ours[name]
+        assert 0 <= share.min() <= share.max() < 1 << kernels.SHARE_BITS, name
+        assert np.abs(weights).max() <= 16 << kernels.WEIGHT_BITS, name
     models = PictureCoder(GEOMETRIES[3], CONFIG, {}).models()
     assert set(ours) <= set(models)
     restore(models, ours)

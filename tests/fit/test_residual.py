@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from fit.patterns import grid, texture
 from licodec.entropy.coder import BitEncoder
-from licodec.entropy.residual import ResidualCoder, ResidualSymbols
+from licodec.entropy.residual import ResidualCoder
 from licodec.entropy.segment import PictureCoder
 from licodec.fit.presets import Quality
 from licodec.fit.residual import quantise
@@ -47,8 +47,8 @@ def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
 def coded_bits(sizes: np.ndarray, levels: np.ndarray) -> int:
     """Real bits of one picture by the entropy coder."""
     coder = BitEncoder()
-    past = np.zeros((1, 2, *sizes.shape), np.uint8)
-    ResidualCoder(len(levels)).code(coder, ResidualSymbols(sizes[None], levels[None]), 1, past, None)
+    past = np.zeros((2, *sizes.shape), np.uint8)
+    ResidualCoder(len(levels)).code(coder, sizes, levels, 1, past, None)
     return 8 * len(coder.finish())
 
 

@@ -184,27 +184,28 @@ def _end(out: Dump, _: int) -> None:
 
 @contextmanager
 def traced(lines: list[str]) -> Iterator[None]:
-    """Write down every pass and every raw decision of the reference decoder."""
+    """Write down every decision of the reference decoder, those of one model in a row together."""
     names: dict[int, str] = {}
-    passes: list[tuple[str, list[str]]] = []
+    runs: list[tuple[str, list[str]]] = []
+    current = ["raw"]
     make, decode, bit = mixing.Model.__init__, mixing.Model.decode, mixing.RangeDecoder.bit
 
     def make_named(self: mixing.Model, name: str, *args: object, **options: object) -> None:
         names[id(self)] = name
         make(self, name, *args, **options)  # type: ignore[arg-type]
 
-    def decode_named(self: mixing.Model, coder: mixing.RangeDecoder, decisions: list) -> list[int]:
-        if decisions:
-            passes.append((names[id(self)], []))
+    def decode_named(self: mixing.Model, *args: object, **options: object) -> int:
+        current[0] = names[id(self)]
         try:
-            return decode(self, coder, decisions)
+            return decode(self, *args, **options)  # type: ignore[arg-type]
         finally:
-            if decisions:
-                passes.append(("raw", []))
+            current[0] = "raw"
 
     def bit_shown(self: mixing.RangeDecoder, p1: int) -> int:
         value = bit(self, p1)
-        passes[-1][1].append(f"{p1}:{value}")
+        if not runs or runs[-1][0] != current[0]:
+            runs.append((current[0], []))
+        runs[-1][1].append(f"{p1}:{value}")
         return value
 
     mixing.Model.__init__ = make_named  # type: ignore[method-assign, assignment]
@@ -216,10 +217,9 @@ def traced(lines: list[str]) -> Iterator[None]:
         mixing.Model.__init__ = make  # type: ignore[method-assign]
         mixing.Model.decode = decode  # type: ignore[method-assign]
         mixing.RangeDecoder.bit = bit  # type: ignore[method-assign]
-    for name, shown in passes:
-        if shown:
-            text = ", ".join(shown) if name != "raw" else "".join(s[-1] for s in shown)
-            lines += textwrap.wrap(f"{name}  {text}", _WIDTH, subsequent_indent="    ")
+    for name, shown in runs:
+        text = ", ".join(shown) if name != "raw" else "".join(s[-1] for s in shown)
+        lines += textwrap.wrap(f"{name}  {text}", _WIDTH, subsequent_indent="    ")
 
 
 def listing(found: SegmentSymbols) -> list[str]:
@@ -243,10 +243,10 @@ def listing(found: SegmentSymbols) -> list[str]:
 
 def example_text(data: bytes) -> str:
     """The worked example: a function of the file's bytes and of the decoder."""
-    passes: list[str] = []
-    with traced(passes):
+    decisions: list[str] = []
+    with traced(decisions):
         found = symbols(data)
-    trace_hash = hashlib.sha256("\n".join(passes).encode()).hexdigest()
+    trace_hash = hashlib.sha256("\n".join(decisions).encode()).hexdigest()
     return "\n\n".join(
         [
             "`tests/golden/example.linr`: two frames of 16x16, gray, a bright spot that moves by two samples to the "
@@ -254,9 +254,9 @@ def example_text(data: bytes) -> str:
             "\n".join(["```text", *dump(data), "```"]),
             "The symbols of its segment:",
             "\n".join(["```text", *listing(found), "```"]),
-            "Its decisions as p1:decision, one pass after the other; of raw decisions the decision alone. SHA-256 of\n"
-            f"these lines, joined by line feeds: `{trace_hash}`",
-            "\n".join(["```text", *passes, "```"]),
+            "Its decisions as p1:decision, those of one model in a row together; of raw decisions the decision alone.\n"
+            f"SHA-256 of these lines, joined by line feeds: `{trace_hash}`",
+            "\n".join(["```text", *decisions, "```"]),
         ]
     )
 
@@ -277,10 +277,9 @@ def models_text() -> str:
     known = priors.shipped()
     rows = ["| model | entries of each table | sets | priors |", "| --- | --- | --- | --- |"]
     for name, model in models.items():
-        ends = [*model._offsets[1:], len(model.state()[0])]
-        sizes = [b - a for a, b in zip([0, *ends], ends, strict=False)]
-        listed = " · ".join(f"{size:,}" for size in sizes)
-        rows.append(f"| `{name}` | {listed} | {model.state()[2].shape[1]} | {'yes' if name in known else 'no'} |")
+        listed = " · ".join(f"{size:,}" for size in model.sizes)
+        sets = f"{model.selectors} + {len(model.mixer.weights) - model.selectors}"
+        rows.append(f"| `{name}` | {listed} | {sets} | {'yes' if name in known else 'no'} |")
     return "\n".join(rows)
 
 

@@ -110,8 +110,9 @@ class PictureSyntax:
             blended, self._blend.decode(len(blended), self._geometry.blend_shape, level), strict=True
         ):
             out[frame].blend = blend
-        for group in range(len(self._geometry.groups)):
-            self._decode_residual(batch, group, level, out)
+        for picture in batch:
+            for group in range(len(self._geometry.groups)):
+                self._decode_residual(picture, group, level, out[picture.frame])
         return out
 
     def _decode_side(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
@@ -125,25 +126,17 @@ class PictureSyntax:
             out[p.frame].quantiser, out[p.frame].latent = int(quantisers[i, 0]), latent
             self._latents[p.frame] = latent
 
-    def _decode_residual(
-        self, batch: Sequence[Picture], group: int, level: int, out: dict[int, PictureSymbols]
-    ) -> None:
+    def _decode_residual(self, picture: Picture, group: int, level: int, out: PictureSymbols) -> None:
         rows, columns = self._geometry.padded(group)
-        cells = (rows // 8, columns // 8)
-        past = np.zeros((len(batch), *cells), np.int64)
-        guide = np.zeros((len(batch), *cells), np.int64)
-        for i, p in enumerate(batch):
-            for r in p.refs:
-                past[i] += self._activity[r][group].max(axis=0)
-            if group:
-                guide[i] = self._luma_guide(p.frame, cells)
-        sizes, levels, activity = self._residual[group].decode(past, guide, level)
-        for i, p in enumerate(batch):
-            out[p.frame].sizes[group] = sizes[i]
-            out[p.frame].levels[group] = SparseLevels.of(levels[i])
-            self._activity.setdefault(p.frame, []).append(activity[i])
+        past = np.zeros((rows // 8, columns // 8), np.int64)
+        for r in picture.refs:
+            past += self._activity[r][group].max(axis=0)
+        guide = self._luma_guide(picture.frame, past.shape) if group else np.zeros_like(past)
+        out.sizes[group], levels, activity = self._residual[group].decode(past, guide, level)
+        out.levels[group] = SparseLevels.of(levels)
+        self._activity.setdefault(picture.frame, []).append(activity)
 
-    def _luma_guide(self, frame: int, cells: tuple[int, int]) -> Grid:
+    def _luma_guide(self, frame: int, cells: tuple[int, ...]) -> Grid:
         """Largest luma activity over each chroma cell."""
         luma = self._activity[frame][0][0]
         sx, sy = self._geometry.subsampling

@@ -13,7 +13,7 @@ Grid = npt.NDArray[Any]
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Parity of row and column of the cells of each pass."""
 NEAR = (0, 1, 2, 3, 4, 6, 9, 13, 19, 27, 40, 58)
-"""First value of each bin; `FAR` and the bins of motion use the first ones of it."""
+"""First value of each bin; the bins of motion use the first ones of it."""
 
 
 def binned(value: int, bins: int = 12) -> int:
@@ -41,9 +41,3 @@ def around(grid: Grid, y: int, x: int) -> int:
     cross = at(y - 1, x) + at(y + 1, x) + at(y, x - 1) + at(y, x + 1)
     corners = at(y - 1, x - 1) + at(y - 1, x + 1) + at(y + 1, x - 1) + at(y + 1, x + 1)
     return cross + corners // 2
-
-
-def pooled(grid: Grid, y: int, x: int, factor: int) -> int:
-    """`Pool`: four times the mean of the cells under block (y, x), rounded down."""
-    block = grid[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
-    return 4 * int(block.sum(dtype=int)) // (factor * factor)

@@ -15,9 +15,9 @@ from licodec.container import ByteReader
 from licodec.errors import DamagedFileError
 
 Decision = tuple[Sequence[int], int]
-"""A context for each table, and the set of mixing weights."""
+"""A context for each table, and the first set of mixing weights."""
 State = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
-"""Times seen and ones among them for all contexts of all tables; weights [table, set]."""
+"""Share of ones (22 bits) and times seen for all contexts of all tables; weights [set, input]."""
 
 _64 = (1 << 64) - 1
 
@@ -83,11 +83,6 @@ SQUASH = squash_table()
 STRETCH = stretch_table(SQUASH)
 
 
-def stretch(seen: int, ones: int) -> int:
-    """Prediction of a context that was seen."""
-    return STRETCH[min(((2 * ones + 1) << 12) // (2 * seen + 2), 4095)]
-
-
 @lru_cache(maxsize=1)
 def priors() -> dict[str, State]:
     """`Priors`: the file, by model."""
@@ -97,82 +92,65 @@ def priors() -> dict[str, State]:
     for _ in range(reader.varint()):
         name = reader.raw(reader.u8()).decode()
         count = reader.varint()
-        seen, ones = (np.frombuffer(reader.raw(count), np.uint8).astype(np.int64) for _ in range(2))
+        share = np.frombuffer(reader.raw(2 * count), "<u2").astype(np.int64) * 4096
+        seen = np.frombuffer(reader.raw(count), np.uint8).astype(np.int64)
         shape = reader.varint(), reader.varint()
         weights = np.frombuffer(reader.raw(2 * shape[0] * shape[1]), "<i2").astype(np.int64)
-        states[name] = (seen, ones, 256 * weights.reshape(shape))
+        states[name] = (share, seen, 256 * weights.reshape(shape))
     return states
 
 
 class Model:
     """`Context mixer`: predicts one kind of decision from a context in each of several tables."""
 
-    def __init__(self, name: str, sizes: Sequence[int], sets: int = 1) -> None:
+    def __init__(self, name: str, sizes: Sequence[int], ones: int = 1, others: int = 1) -> None:
+        self.slow = [[1 << 21] * size for size in sizes]
+        self.fast = [[1 << 21] * size for size in sizes]
         self.seen = [[0] * size for size in sizes]
-        self.ones = [[0] * size for size in sizes]
-        self.inputs = [[0] * size for size in sizes]
-        self.weights = [[65536 * 5 // (4 * len(sizes))] * len(sizes) for _ in range(sets)]
-        self.experience = 0
+        start = 65536 * 5 // (8 * len(sizes))
+        self.weights = [[start] * (2 * len(sizes)) for _ in range(ones)]
+        self.weights += [[0] * (2 * len(sizes)) for _ in range(others)]
+        self._ones = ones
         if name in priors():
             self._restore(*priors()[name])
 
     def _restore(
-        self, seen: npt.NDArray[np.int64], ones: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
+        self, share: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
     ) -> None:
         first = 0
         for table in range(len(self.seen)):
             size = len(self.seen[table])
+            self.slow[table] = share[first : first + size].tolist()
+            self.fast[table] = share[first : first + size].tolist()
             self.seen[table] = seen[first : first + size].tolist()
-            self.ones[table] = ones[first : first + size].tolist()
-            self.inputs[table] = [stretch(n, k) for n, k in zip(self.seen[table], self.ones[table], strict=True)]
             first += size
-        self.weights = weights.T.tolist()
-        self.experience = sum(self.seen[0])
+        self.weights = weights.tolist()
 
-    def decode(self, coder: RangeDecoder, decisions: Sequence[Decision]) -> list[int]:
-        """One pass: decisions whose contexts do not depend on each other."""
-        bits: list[int] = []
-        while len(bits) < len(decisions):
-            block = decisions[len(bits) : len(bits) + max(256, self.experience)]
-            bits += self._decode_block(coder, block)
-        return bits
+    def decode(self, coder: RangeDecoder, contexts: Sequence[int], one: int = 0, other: int = 0) -> int:
+        """One decision; `one` and `other`: sets of weights."""
+        inputs = []
+        for table, context in enumerate(contexts):
+            inputs += [STRETCH[self.slow[table][context] >> 10], STRETCH[self.fast[table][context] >> 10]]
+        first, second = self.weights[one], self.weights[self._ones + other]
+        mixed = sum(x * (v + w) for x, v, w in zip(inputs, first, second, strict=True)) >> 16
+        p1 = SQUASH[min(max(mixed, -2047), 2047) + 2047]
+        bit = coder.bit(p1)
+        for weights in (first, second):
+            for i, x in enumerate(inputs):
+                step = x * ((bit << 16) - p1) + (1 << 17) >> 18
+                weights[i] = min(max(weights[i] + step, -(1 << 20)), 1 << 20)
+        goal = (2**22 - 1) * bit
+        for table, context in enumerate(contexts):
+            n = self.seen[table][context]
+            for shares, most in ((self.slow, 500), (self.fast, 8)):
+                rate = 2**17 // (2 * min(n, most) + 3)
+                shares[table][context] += (goal - shares[table][context]) * rate >> 16
+            self.seen[table][context] = min(n + 1, 500)
+        return bit
 
-    def _decode_block(self, coder: RangeDecoder, block: Sequence[Decision]) -> list[int]:
-        bits = []
-        slopes = [[0] * len(self.seen) for _ in self.weights]
-        used = [0] * len(self.weights)
-        for contexts, which in block:
-            inputs = [self.inputs[table][context] for table, context in enumerate(contexts)]
-            mixed = sum(x * w for x, w in zip(inputs, self.weights[which], strict=True)) >> 16
-            p1 = SQUASH[min(max(mixed, -2047), 2047) + 2047]
-            bit = coder.bit(p1)
-            for table, x in enumerate(inputs):
-                slopes[which][table] += ((bit << 16) - p1) * x
-            used[which] += 1
-            bits.append(bit)
-        self._learn_weights(slopes, used)
-        for bit, (contexts, _) in zip(bits, block, strict=True):
-            for table, context in enumerate(contexts):
-                self.seen[table][context] += 1
-                self.ones[table][context] += bit
-        for contexts, _ in block:
-            for table, context in enumerate(contexts):
-                self._refresh(table, context)
-        self.experience += len(block)
-        return bits
-
-    def _learn_weights(self, slopes: list[list[int]], used: list[int]) -> None:
-        for which, count in enumerate(used):
-            for table in range(len(self.seen)) if count else ():
-                change = slopes[which][table] // count * min(count, 512) >> 17
-                self.weights[which][table] = min(max(self.weights[which][table] + change, 0), 4 << 16)
-
-    def _refresh(self, table: int, context: int) -> None:
-        n, k = self.seen[table][context], self.ones[table][context]
-        while n > 1023:
-            n, k = n >> 1, k >> 1
-        self.seen[table][context], self.ones[table][context] = n, k
-        self.inputs[table][context] = stretch(n, k)
+    def decode_all(self, coder: RangeDecoder, decisions: Sequence[Decision]) -> list[int]:
+        """Decisions whose contexts are known beforehand."""
+        return [self.decode(coder, contexts, one) for contexts, one in decisions]
 
 
 class Magnitude:
@@ -189,7 +167,7 @@ class Magnitude:
         open_ = list(range(len(contexts)))
         for place in range(self._cap):
             decisions = [([c * self._cap + place for c in contexts[i]], place) for i in open_]
-            open_ = [i for i, bit in zip(open_, self._unary.decode(coder, decisions), strict=True) if bit]
+            open_ = [i for i, bit in zip(open_, self._unary.decode_all(coder, decisions), strict=True) if bit]
             for i in open_:
                 values[i] += 1
         for i, rest in zip(open_, self._decode_escapes(coder, len(open_)), strict=True):
@@ -200,7 +178,7 @@ class Magnitude:
         lengths, values = [0] * count, [1] * count
         open_ = list(range(count))
         for place in range(23):
-            more = self._escape.decode(coder, [([place], 0)] * len(open_))
+            more = self._escape.decode_all(coder, [([place], 0)] * len(open_))
             open_ = [i for i, bit in zip(open_, more, strict=True) if bit]
             for i in open_:
                 lengths[i] += 1

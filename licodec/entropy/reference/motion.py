@@ -55,7 +55,7 @@ class MotionSyntax:
     def _vectors(
         self, kind: int, level: int, phase: int, near: Sequence[int], high: Sequence[int]
     ) -> list[tuple[int, int]]:
-        some = self._nonzero.decode(
+        some = self._nonzero.decode_all(
             self._coder,
             [
                 ([(kind * 4 + phase) * 10 + n, (kind * 10 + n) * 10 + h, kind * 8 + level], kind)
@@ -84,7 +84,7 @@ class MotionSyntax:
     def _decode_splits(
         self, split: Grid, size: Grid, at: Cells, high: Sequence[int], kind: int, level: int, phase: int
     ) -> None:
-        bits = self._split.decode(
+        bits = self._split.decode_all(
             self._coder,
             [
                 (
@@ -117,7 +117,7 @@ class BlendSyntax:
             at = list(cells(modes.shape, phase))
             ones = [around(2 * (modes[i] == 1), y, x) for i, y, x in at]
             twos = [around(2 * (modes[i] == 2), y, x) for i, y, x in at]
-            single = self._single.decode(
+            single = self._single.decode_all(
                 self._coder,
                 [
                     ([(phase * 12 + min((one + two) // 2, 11)) * 8 + level, min(one, 11) * 12 + min(two, 11)], 0)
@@ -125,7 +125,7 @@ class BlendSyntax:
                 ],
             )
             hit = [i for i, bit in enumerate(single) if bit]
-            which = self._which.decode(
+            which = self._which.decode_all(
                 self._coder, [([(phase * 5 + min(ones[i] // 2, 4)) * 5 + min(twos[i] // 2, 4), level], 0) for i in hit]
             )
             for i, bit in zip(hit, which, strict=True):

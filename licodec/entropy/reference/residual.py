@@ -1,210 +1,202 @@
-"""`Residual`: block sizes, extents and coefficients of one plane group."""
+"""`Residual`: block sizes, extents and coefficients of one plane group of a picture."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from licodec.entropy.reference.grids import Grid, around, binned, cells, pooled
-from licodec.entropy.reference.mixing import Magnitude, Model, RangeDecoder, decode_signs
+from licodec.entropy.reference.grids import Grid, binned
+from licodec.entropy.reference.mixing import Model, RangeDecoder
 from licodec.errors import DamagedFileError
 
-SIZES = (8, 16, 32)
 CLASS_START = (0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 CLASS_EXTRA = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5)
 LEVEL_LIMIT = 32767
 
 
-class Block(NamedTuple):
-    """A block with coefficients."""
-
-    picture: int
-    plane: int
-    y: int
-    """Row of its first sample."""
-    x: int
-    size: int
-    """Index into SIZES."""
-    extent: int
-    """Coded anti-diagonals."""
+def _mean4(grid: Grid, y: int, x: int, f: int) -> int:
+    """Four times the mean of f x f cells, rounded down."""
+    return 4 * int(grid[y : y + f, x : x + f].sum(dtype=int)) // (f * f)
 
 
 class ResidualSyntax:
-    """Decodes the residual of a batch of pictures."""
+    """Decodes the residual of one picture after the other."""
 
     def __init__(self, coder: RangeDecoder, planes: int, part: str) -> None:
         self._coder, self._planes = coder, planes
         kinds = 3 * planes
-        self._split = Model(f"{part}split", [2 * 8 * 4 * 12, 2 * 4 * 12 * 8, 2 * 12 * 12], 8)
-        self._coded = Model(
-            f"{part}coded", [kinds * 8 * 4, kinds * 4 * 12, kinds * 12 * 8, kinds * 12 * 12], 12 * planes
-        )
-        self._extent = Magnitude(f"{part}extent", [kinds * 8, kinds * 12, kinds * 12], 10)
-        self._extra = Model(f"{part}extra", [12 * 8])
+        twins, place, along, bandwise = planes * 16 * 12, 3072 * planes, kinds * 12 * 24, kinds * 12 * 12
+        self._split = Model(f"{part}split", [144, 72, 288, 288], 6, 16)
+        self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 4], kinds, 12)
+        self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144)], 10, kinds)
+        self._extra = Model(f"{part}extra", [96])
         self._nonzero = Model(
             f"{part}nonzero",
-            [kinds * 64 * 12, kinds * 12 * 12 * 4, planes * 1024 * 3, kinds * 12 * 12, 8 * 64 * kinds],
-            12,
+            [kinds * 64 * 12, kinds * 12 * 12 * 4, place, kinds * 144, twins, along, bandwise],
+            36,
+            kinds * 64,
         )
-        self._above = Magnitude(f"{part}above", [kinds * 12, planes * 64, 12 * 8], 14)
+        self._above = Model(
+            f"{part}above", [14 * n for n in (kinds * 12, kinds * 144, twins, place, along, bandwise)], 14, kinds * 12
+        )
+        self._escape = Model(f"{part}escape", [24])
 
     def decode(self, past: Grid, guide: Grid, level: int) -> tuple[Grid, Grid, Grid]:
-        """Sizes [pictures, rows / 8, columns / 8], levels [pictures, planes, rows, columns] and activity.
+        """Sizes [rows / 8, columns / 8], levels [planes, rows, columns] and activity of a picture.
 
-        `past`, `guide`: [pictures, rows / 8, columns / 8].
+        `past`, `guide`: [rows / 8, columns / 8].
         """
-        sizes = self._decode_sizes(past, guide, level)
-        activity, blocks = self._decode_extents(sizes, past, guide, level)
-        return sizes, self._decode_levels(activity, blocks, level), activity
+        rows, columns = past.shape
+        self._past, self._guide, self._level = past, guide, level
+        self._sizes = np.full(past.shape, 2, np.uint8)
+        self._activity = np.zeros((self._planes, rows, columns), np.uint8)
+        self._levels = np.zeros((self._planes, 8 * rows, 8 * columns), np.int16)
+        for y in range(0, rows, 4):
+            for x in range(0, columns, 4):
+                self._tree(2, y, x)
+        return self._sizes, self._levels, self._activity
 
-    def _decode_sizes(self, past: Grid, guide: Grid, level: int) -> Grid:
-        pictures, rows, columns = past.shape
-        sizes = np.full(past.shape, 2, np.uint8)
-        for depth, factor in enumerate((4, 2)):
-            shape = (pictures, rows // factor, columns // factor)
-            split = np.zeros(shape, int)
-            for phase in range(4):
-                at = [(i, y, x) for i, y, x in cells(shape, phase) if sizes[i, y * factor, x * factor] == 2 - depth]
-                decisions = []
-                for i, y, x in at:
-                    near = min(around(2 * split[i], y, x), 11)
-                    before = binned(pooled(past[i], y, x, factor))
-                    under = binned(pooled(guide[i], y, x, factor))
-                    decisions.append(
-                        (
-                            [
-                                ((depth * 8 + level) * 4 + phase) * 12 + near,
-                                ((depth * 4 + phase) * 12 + before) * 8 + min(near, 7),
-                                (depth * 12 + under) * 12 + before,
-                            ],
-                            depth * 4 + phase,
-                        )
-                    )
-                for c, bit in zip(at, self._split.decode(self._coder, decisions), strict=True):
-                    split[c] = bit
-            for i, y, x in zip(*np.nonzero(split), strict=True):
-                sizes[i, y * factor : (y + 1) * factor, x * factor : (x + 1) * factor] = 1 - depth
-        return sizes
+    def _tree(self, s: int, y: int, x: int) -> None:
+        """A block of size index s at cell (y, x), or the four that it is split into."""
+        if s and self._is_split(s, y, x):
+            half = 1 << s - 1
+            for v in (y, y + half):
+                for u in (x, x + half):
+                    self._tree(s - 1, v, u)
+            return
+        f = 1 << s
+        self._sizes[y : y + f, x : x + f] = s
+        for plane in range(self._planes):
+            self._block(plane, s, y, x)
 
-    def _decode_extents(self, sizes: Grid, past: Grid, guide: Grid, level: int) -> tuple[Grid, list[Block]]:
-        pictures, rows, columns = sizes.shape
-        activity = np.zeros((pictures, self._planes, rows, columns), np.uint8)
-        blocks: list[Block] = []
-        for size in (2, 1, 0):
-            factor = SIZES[size] // 8
-            found = []
-            for plane in range(self._planes):
-                for phase in range(4):
-                    at = [
-                        (i, y, x)
-                        for i, y, x in cells((pictures, rows // factor, columns // factor), phase)
-                        if sizes[i, y * factor, x * factor] == size
-                    ]
-                    pools = [_pool_all(picture[plane], factor) for picture in activity]
-                    contexts = []
-                    for i, y, x in at:
-                        near = binned(around(pools[i], y, x) // 4)
-                        before = binned(pooled(past[i], y, x, factor))
-                        if plane:
-                            under = binned(2 * pooled(activity[i, 0], y, x, factor))
-                        else:
-                            under = binned(pooled(guide[i], y, x, factor))
-                        contexts.append((near, before, under))
-                    for (i, y, x), (extent, class_) in zip(
-                        at, self._extents(size, plane, level, phase, contexts), strict=True
-                    ):
-                        activity[i, plane, y * factor : (y + 1) * factor, x * factor : (x + 1) * factor] = class_
-                        if extent:
-                            found.append(Block(i, plane, y * SIZES[size], x * SIZES[size], size, extent))
-            blocks = sorted(found) + blocks
-        return activity, blocks
+    def _is_split(self, s: int, y: int, x: int) -> int:
+        depth, f = 2 - s, 1 << s
+        left = 0 if x == 0 else 1 + int(self._sizes[y, x - 1] < s)
+        up = 0 if y == 0 else 1 + int(self._sizes[y - 1, x] < s)
+        smaller = (left == 2) + (up == 2)
+        before, under = binned(_mean4(self._past, y, x, f)), binned(_mean4(self._guide, y, x, f))
+        near = binned(sum(self._beside(0, y, x, f)))
+        return self._split.decode(
+            self._coder,
+            [
+                (8 * depth + self._level) * 9 + 3 * left + up,
+                (12 * depth + before) * 3 + smaller,
+                (12 * depth + under) * 12 + before,
+                (12 * depth + near) * 12 + before,
+            ],
+            3 * depth + smaller,
+            8 * depth + self._level,
+        )
 
-    def _extents(
-        self, size: int, plane: int, level: int, phase: int, contexts: list[tuple[int, int, int]]
-    ) -> list[tuple[int, int]]:
-        """(extent, class) of each block of a pass."""
-        kind = size * self._planes + plane
+    def _beside(self, plane: int, y: int, x: int, f: int) -> tuple[int, int]:
+        """Four times the mean activity of the cells to the left and of those above."""
+        activity = self._activity[plane].astype(int)
+        left = activity[y : y + f, x - 1].sum() if x else 0
+        up = activity[y - 1, x : x + f].sum() if y else 0
+        return int(left) * 4 // f, int(up) * 4 // f
+
+    def _block(self, plane: int, s: int, y: int, x: int) -> None:
+        f, kind, level = 1 << s, s * self._planes + plane, self._level
+        left, up = self._beside(plane, y, x, f)
+        near, past = binned(left + up), _mean4(self._past, y, x, f)
+        before = binned(past)
+        under = binned(8 * int(self._activity[0, y, x]) if plane else _mean4(self._guide, y, x, f))
         coded = self._coded.decode(
             self._coder,
             [
-                (
-                    [
-                        (kind * 8 + level) * 4 + phase,
-                        (kind * 4 + phase) * 12 + near,
-                        (kind * 12 + before) * 8 + min(near, 7),
-                        (kind * 12 + under) * 12 + near,
-                    ],
-                    plane * 12 + size * 4 + phase,
-                )
-                for near, before, under in contexts
+                (8 * kind + level) * 4 + 2 * (left > 0) + (up > 0),
+                (12 * kind + near) * 12 + before,
+                (12 * kind + under) * 12 + near,
+                (12 * kind + binned(left)) * 12 + binned(up),
+                (12 * kind + under) * 12 + before,
             ],
+            kind,
+            near,
         )
-        hit = [i for i, bit in enumerate(coded) if bit]
-        classes = [
-            1 + m
-            for m in self._extent.decode(
-                self._coder, [[kind * 8 + level, kind * 12 + contexts[i][0], kind * 12 + contexts[i][2]] for i in hit]
-            )
-        ]
-        if max(classes, default=0) > 11:
-            raise DamagedFileError("extent class out of range")
-        extra = [0] * len(hit)
-        for place in (4, 3, 2, 1, 0):
-            open_ = [j for j, c in enumerate(classes) if CLASS_EXTRA[c] > place]
-            bits = self._extra.decode(self._coder, [([classes[j] * 8 + place], 0) for j in open_])
-            for j, bit in zip(open_, bits, strict=True):
-                extra[j] += bit << place
-        out = [(0, 0)] * len(contexts)
-        for i, c, e in zip(hit, classes, extra, strict=True):
-            if CLASS_START[c] + e > 2 * SIZES[size] - 1:
-                raise DamagedFileError("extent out of range")
-            out[i] = (CLASS_START[c] + e, c)
-        return out
+        if not coded:
+            return
+        class_ = 1
+        while class_ < 11 and self._extent.decode(
+            self._coder,
+            [
+                10 * c + class_ - 1
+                for c in (8 * kind + level, 12 * kind + near, 12 * kind + under, (12 * kind + before) * 12 + near)
+            ],
+            class_ - 1,
+            kind,
+        ):
+            class_ += 1
+        extent = 0
+        for bit in reversed(range(CLASS_EXTRA[class_])):
+            extent += self._extra.decode(self._coder, [8 * class_ + bit]) << bit
+        extent += CLASS_START[class_]
+        if extent > 16 * f - 1:
+            raise DamagedFileError("extent out of range")
+        self._activity[plane, y : y + f, x : x + f] = class_
+        self._coefficients(plane, s, 8 * y, 8 * x, extent, binned(left + up + past))
 
-    def _decode_levels(self, activity: Grid, blocks: list[Block], level: int) -> Grid:
-        pictures, planes, rows, columns = activity.shape
-        levels = np.zeros((pictures, planes, 8 * rows, 8 * columns), np.int16)
-        energy = [binned(around(activity[b.picture, b.plane].astype(int), b.y // 8, b.x // 8) // 4, 8) for b in blocks]
-        for d in range(max((b.extent for b in blocks), default=0)):
-            at = []
-            contexts = []
-            for b, e in zip(blocks, energy, strict=True):
-                if b.extent <= d:
+    def _coefficients(self, plane: int, s: int, y: int, x: int, extent: int, energy: int) -> None:
+        n, kind = 8 << s, s * self._planes + plane
+        block = self._levels[plane, y : y + n, x : x + n]
+        sum_before = 0
+        for d in range(extent):
+            togo, total = min(extent - d - 1, 11), 0
+            for v in range(max(0, d - n + 1), min(d, n - 1) + 1):
+                u = d - v
+                near = binned(_near(block, v, u))
+                twins = (16 * plane + self._twins(plane, n, y, x, v, u)) * 12 + near
+                place = (1024 * plane + 32 * v + u) * 3 + s
+                ahead = 12 + min(min(d, n - 1) - v, 11) if togo == 0 else binned(sum_before)
+                along = (12 * kind + binned(total)) * 24 + ahead
+                bandwise = (12 * kind + min(d, 11)) * 12 + togo
+                nonzero = self._nonzero.decode(
+                    self._coder,
+                    [
+                        (64 * kind + d) * 12 + near,
+                        ((12 * kind + togo) * 12 + near) * 4 + _axis(v, u),
+                        place,
+                        (12 * kind + energy) * 12 + binned(extent),
+                        twins,
+                        along,
+                        bandwise,
+                    ],
+                    3 * near + s,
+                    64 * kind + d,
+                )
+                if not nonzero:
                     continue
-                size = SIZES[b.size]
-                kind = b.size * self._planes + b.plane
-                block = levels[b.picture, b.plane, b.y : b.y + size, b.x : b.x + size]
-                for v in range(max(0, d - size + 1), min(d, size - 1) + 1):
-                    u = d - v
-                    near = binned(_near(block, v, u))
-                    at.append((b.picture, b.plane, b.y + v, b.x + u))
-                    contexts.append(
-                        (
-                            [
-                                (kind * 64 + d) * 12 + near,
-                                ((kind * 12 + min(b.extent - d - 1, 11)) * 12 + near) * 4 + _axis(v, u),
-                                (b.plane * 1024 + v * 32 + u) * 3 + b.size,
-                                (kind * 12 + e) * 12 + binned(b.extent, 8),
-                                (level * 64 + d) * 3 * self._planes + kind,
-                            ],
-                            [kind * 12 + near, b.plane * 64 + d, near * 8 + e],
-                            near,
-                        )
-                    )
-            nonzero = self._nonzero.decode(self._coder, [(first, near) for first, _, near in contexts])
-            hit = [i for i, bit in enumerate(nonzero) if bit]
-            magnitudes = [1 + m for m in self._above.decode(self._coder, [contexts[i][1] for i in hit])]
-            for i, value in zip(hit, decode_signs(self._coder, magnitudes), strict=True):
-                if abs(value) > LEVEL_LIMIT:
+                wide = (12 * kind + binned(sum_before)) * 12 + togo
+                magnitude = self._magnitude([12 * kind + near, wide, twins, place, along, bandwise], 12 * kind + near)
+                if magnitude > LEVEL_LIMIT:
                     raise DamagedFileError("coefficient out of range")
-                levels[at[i]] = value
-        return levels
+                block[v, u] = -magnitude if self._coder.bit(1 << 15) else magnitude
+                total += magnitude
+            sum_before = total
 
+    def _twins(self, plane: int, n: int, y: int, x: int, v: int, u: int) -> int:
+        """What lies at the same place of the blocks beside, or of the other chroma plane: two magnitudes to 3."""
 
-def _pool_all(grid: Grid, factor: int) -> Grid:
-    shape = (grid.shape[0] // factor, grid.shape[1] // factor)
-    return np.array([[pooled(grid, y, x, factor) for x in range(shape[1])] for y in range(shape[0])])
+        def at(layer: int, row: int, column: int) -> int:
+            return min(abs(int(self._levels[layer, row, column])), 3) if row >= 0 and column >= 0 else 0
+
+        if plane:
+            return 4 * at(0, y + v, x + u) + at(0, y + min(v + 1, n - 1), x + u)
+        return 4 * at(0, y + v, x + u - n if x else -1) + at(0, y + v - n if y else -1, x + u)
+
+    def _magnitude(self, contexts: list[int], other: int) -> int:
+        magnitude = 1
+        while magnitude < 15 and self._above.decode(
+            self._coder, [14 * c + magnitude - 1 for c in contexts], magnitude - 1, other
+        ):
+            magnitude += 1
+        if magnitude < 15:
+            return magnitude
+        length = 0
+        while length < 23 and self._escape.decode(self._coder, [length]):
+            length += 1
+        rest = 1
+        for _ in range(length):
+            rest = 2 * rest + self._coder.bit(1 << 15)
+        return magnitude + rest - 1
 
 
 def _axis(v: int, u: int) -> int:

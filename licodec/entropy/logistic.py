@@ -1,0 +1,29 @@
+"""The logistic function and its inverse in integers, by decimal arithmetic: no libm, the same on every machine."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import numpy.typing as npt
+
+PROB_BITS = 16
+PROB_ONE = 1 << PROB_BITS
+STRETCH_MAX = 2047
+
+
+def _squash_table() -> npt.NDArray[np.int64]:
+    """round(65536 / (1 + exp(-x / 256))) for x = -2047..2047, at least 24 away from 0 and 65536."""
+    with localcontext() as context:
+        context.prec = 40
+        values = [
+            int((Decimal(PROB_ONE) / (1 + (Decimal(-x) / 256).exp())).to_integral_value())
+            for x in range(-STRETCH_MAX, STRETCH_MAX + 1)
+        ]
+    return np.clip(np.array(values, np.int64), 24, PROB_ONE - 24)
+
+
+SQUASH = _squash_table()
+"""Probability times 2^16 of x + STRETCH_MAX."""
+STRETCH = np.clip(np.searchsorted(SQUASH, np.arange(4096) * 16 + 8) - STRETCH_MAX, -STRETCH_MAX, STRETCH_MAX)
+"""For each probability in 4096ths: the x whose squash is nearest from below."""
