@@ -19,13 +19,12 @@ AnyArray = npt.NDArray[Any]
 
 LOW, RANGE, POINT, PLACE, FAULT = range(5)
 """Entries of `Stream.state`: the range coder's registers, the number of words read or written, what is wrong."""
-NO_FAULT, IMPOSSIBLE, EXTENT_TOO_LARGE, LEVEL_TOO_LARGE = (np.uint64(i) for i in range(4))
+NO_FAULT, IMPOSSIBLE, EXTENT_TOO_LARGE, LEVEL_TOO_LARGE, VECTOR_TOO_LARGE = (np.uint64(i) for i in range(5))
 
 SHARE_BITS = 22
 """Of the probabilities that contexts keep."""
 WEIGHT_BITS = 16
 """Binary places of the mixing weights."""
-_WEIGHT_LIMIT = 16 << WEIGHT_BITS
 _RATE_BITS = 18
 """The step of the weights is the gradient shifted right by this."""
 MOST_SEEN = 500
@@ -38,6 +37,11 @@ _RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(MOST_SEEN + 1)], np.in
 # Small enough to stay in the first-level cache.
 _SQUASH, _STRETCH = SQUASH.astype(np.uint16), STRETCH.astype(np.int16)
 
+MAX_LEVELS = 8
+"""Pyramid levels with contexts of their own; deeper ones share the last."""
+ESCAPE_PLACES = 23
+"""Unary places of an escape's length."""
+_HALF = 1 << 15
 _24, _32 = np.uint64(24), np.uint64(32)
 _ONE_24, _ONE_32 = np.uint64(1 << 24), np.uint64(1 << 32)
 _NO_WORD, _ONE = np.uint64(0), np.uint64(1)
@@ -58,11 +62,11 @@ class Mixer(NamedTuple):
 
     shares: npt.NDArray[np.int32]
     """[contexts of all tables, 3]: share of ones with a slow and with a fast rate (22 bits), times seen."""
-    weights: npt.NDArray[np.int32]
-    """[sets of both selectors, 2 tables]"""
+    weights: Ints
+    """[sets of both selectors, 2 tables]; a step is at most 2^9, so no stream is long enough to wrap them."""
     first: Ints
     """[tables] where each table begins in `shares`."""
-    inputs: npt.NDArray[np.int32]
+    inputs: Ints
     """[2 tables] of the decision at hand."""
 
 
@@ -142,8 +146,8 @@ def decide(stream: Stream, mixer: Mixer, contexts: Any, one: int, other: int, bi
     error = (bit << 16) - p1
     for k in range(2 * len(contexts)):
         step = inputs[k] * error + (1 << (_RATE_BITS - 1)) >> _RATE_BITS
-        weights[one, k] = min(max(weights[one, k] + step, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
-        weights[other, k] = min(max(weights[other, k] + step, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
+        weights[one, k] += step
+        weights[other, k] += step
     goal = ((1 << SHARE_BITS) - 1) * bit
     for t in range(len(contexts)):
         row = mixer.first[t] + contexts[t]
@@ -168,19 +172,16 @@ def code_known(stream: Stream, p1: Ints, bits: npt.NDArray[np.int32]) -> None:
         bits[i] = code_bit(stream, p1[i], bits[i])
 
 
-CELL = 8
-MAX_LEVELS = 8
-"""Pyramid levels with contexts of their own; deeper ones share the last."""
-CLASSES = 12
-"""Of extents (numbers of coded anti-diagonals): 0, 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, 25-32, 33-63."""
-CLASS_START = np.array([0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33])
-CLASS_EXTRA = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5])
-CLASS_OF = np.searchsorted(CLASS_START, np.arange(65), side="right") - 1
-MAGNITUDE_CAP = 14
-"""Unary places of a magnitude less one; more has an escape."""
-LEVEL_LIMIT = 32767
-ESCAPE_PLACES = 23
-_HALF = 1 << 15
+@compiled
+def _code_escape(stream: Stream, mixer: Mixer, value: int) -> int:
+    """Exp-Golomb of order 0: the number of bits of value + 1 in unary, less one, then those bits but the first."""
+    length = 0
+    while length < ESCAPE_PLACES and decide(stream, mixer, (length,), 0, 1, int(value + 1 >> length + 1 > 0)):
+        length += 1
+    found = 1
+    for k in range(length - 1, -1, -1):
+        found = 2 * found + code_bit(stream, _HALF, value + 1 >> k & 1)
+    return found - 1
 
 
 def log_bins(limit: int, bins: int) -> Ints:
@@ -194,6 +195,212 @@ def log_bins(limit: int, bins: int) -> Ints:
 
 BINS = 12
 BIN = log_bins(512, BINS)
+
+
+@compiled
+def _bin(value: int) -> int:
+    return int(BIN[min(value, len(BIN) - 1)])
+
+
+MOTION_DEPTHS = 4
+MOTION_CAP = 12
+"""Unary places of a component's magnitude; more has an escape."""
+MOTION_BINS = 10
+MOTION_LIMIT = 8190
+
+
+class MotionMixers(NamedTuple):
+    """Models of the corrections of motion fields."""
+
+    nonzero: Mixer
+    split: Mixer
+    size: Mixer
+    escape: Mixer
+    sign: Mixer
+
+
+class MotionField(NamedTuple):
+    """A field to one reference; the first two are what is coded, or filled in."""
+
+    corrections: tuple[npt.NDArray[np.int16], ...]
+    """For each depth, finest first: [rows, columns, (x, y)]."""
+    splits: tuple[npt.NDArray[np.uint8], ...]
+    """For each depth: [rows, columns] whether nodes under this one are coded (none of the finest depth)."""
+    total: npt.NDArray[np.int32]
+    """[rows, columns, 2] of the finest depth: zeros; then the sum of the corrections over each cell."""
+    level: int
+    """Of the pyramid, at most MAX_LEVELS - 1."""
+    second: int
+    """Which reference."""
+
+
+@compiled
+def code_motion(stream: Stream, mixers: MotionMixers, field: MotionField) -> None:
+    """Quadtrees row by row, each depth first."""
+    top = MOTION_DEPTHS - 1
+    rows, columns, _ = field.corrections[top].shape
+    for row in range(rows):
+        for column in range(columns):
+            # z counts finest cells in the order of the quadtree.
+            z, depth = 0, top
+            while z < 1 << 2 * top:
+                y, x = row << top, column << top
+                for i in range(top):
+                    x += (z >> 2 * i & 1) << i
+                    y += (z >> 2 * i + 1 & 1) << i
+                r, c = y >> depth, x >> depth
+                inside = r < field.splits[depth].shape[0] and c < field.splits[depth].shape[1]
+                if inside and _code_node(stream, mixers, field, depth, r, c):
+                    depth -= 1
+                    continue
+                z += 1 << 2 * depth
+                while depth < top and z & (1 << 2 * depth + 2) - 1 == 0:
+                    depth += 1
+
+
+@compiled
+def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: int, r: int, c: int) -> int:
+    """The correction of a node, and whether finer ones follow."""
+    correction, total = field.corrections[depth], field.total
+    kind, n = 2 * depth + field.second, 1 << depth
+    rows, columns, _ = total.shape
+    y, x = r * n, c * n
+    last_y, last_x = min(y + n, rows), min(x + n, columns)
+    # What the cells to the left and above have more than this node so far: often its correction.
+    west, north = (y + last_y >> 1, x - 1), (y - 1, x + last_x >> 1)
+    west_x, west_y = _apart(total, y, x, west[0], west[1])
+    north_x, north_y = _apart(total, y, x, north[0], north[1])
+    vector_x, vector_y = int(correction[r, c, 0]), int(correction[r, c, 1])
+    left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
+    edges = int(x > 0) + 2 * int(y > 0)
+    agree = int(west_x == north_x and west_y == north_y)
+    near = 0
+    if c > 0:
+        near += abs(int(correction[r, c - 1, 0])) + abs(int(correction[r, c - 1, 1]))
+    if r > 0:
+        near += abs(int(correction[r - 1, c, 0])) + abs(int(correction[r - 1, c, 1]))
+    contexts = (
+        (kind * MOTION_BINS + left) * MOTION_BINS + up,
+        (kind * MOTION_BINS + _motion_bin(near)) * 4 + edges,
+        kind * MAX_LEVELS + field.level,
+        (kind * MOTION_BINS + min(left, up)) * 2 + agree,
+    )
+    if decide(stream, mixers.nonzero, contexts, kind, 8, int(vector_x != 0 or vector_y != 0)):
+        vector_x = _code_component(stream, mixers, field, 2 * kind, vector_x, west_x, north_x, 0, 0)
+        floor = int(vector_x == 0)
+        vector_y = _code_component(stream, mixers, field, 2 * kind + 1, vector_y, west_y, north_y, vector_x, floor)
+        correction[r, c, 0], correction[r, c, 1] = vector_x, vector_y
+        for i in range(y, last_y):
+            for j in range(x, last_x):
+                total[i, j, 0] += vector_x
+                total[i, j, 1] += vector_y
+    if not depth:
+        return 0
+    splits = field.splits[depth]
+    west_x, west_y = _apart(total, y, x, west[0], west[1])
+    north_x, north_y = _apart(total, y, x, north[0], north[1])
+    left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
+    friends = int(splits[r, c - 1] if c > 0 else 0) + int(splits[r - 1, c] if r > 0 else 0)
+    own = _motion_bin(abs(vector_x) + abs(vector_y))
+    contexts = (
+        (kind * 3 + friends) * 4 + edges,
+        kind * MOTION_BINS + own,
+        (kind * MAX_LEVELS + field.level) * 3 + friends,
+        (kind * MOTION_BINS + left) * MOTION_BINS + up,
+    )
+    splits[r, c] = decide(stream, mixers.split, contexts, kind, 8, int(splits[r, c]))
+    return int(splits[r, c])
+
+
+@compiled
+def _motion_bin(value: int) -> int:
+    return min(int(BIN[min(value, len(BIN) - 1)]), MOTION_BINS - 1)
+
+
+@compiled
+def _apart(total: npt.NDArray[np.int32], y: int, x: int, v: int, u: int) -> tuple[int, int]:
+    """What the cell (v, u) has more than (y, x); nothing outside the grid."""
+    if v < 0 or u < 0:
+        return 0, 0
+    return int(total[v, u, 0] - total[y, x, 0]), int(total[v, u, 1] - total[y, x, 1])
+
+
+@compiled
+def _code_component(
+    stream: Stream,
+    mixers: MotionMixers,
+    field: MotionField,
+    kind: int,
+    value: int,
+    west: int,
+    north: int,
+    other: int,
+    floor: int,
+) -> int:
+    """One component; `west`, `north`: what the neighbours would make it; at least `floor` in magnitude."""
+    magnitude = floor
+    while magnitude < MOTION_CAP + floor:
+        to_west, to_north = abs(west) - magnitude, abs(north) - magnitude
+        place = magnitude - floor
+        contexts = (
+            (kind * 8 + min(max(to_west, -3), 4) + 3) * 8 + min(max(to_north, -3), 4) + 3,
+            (kind * MOTION_BINS + min(abs(other), MOTION_BINS - 1)) * MOTION_CAP + place,
+            (kind * MAX_LEVELS + field.level) * MOTION_CAP + place,
+            (kind * MOTION_BINS + _motion_bin(min(abs(west), abs(north)))) * MOTION_CAP + place,
+        )
+        if not decide(stream, mixers.size, contexts, place, MOTION_CAP + kind, int(abs(value) > magnitude)):
+            break
+        magnitude += 1
+    if magnitude == MOTION_CAP + floor:
+        magnitude += _code_escape(stream, mixers.escape, abs(value) - magnitude)
+    if magnitude > MOTION_LIMIT:
+        stream.state[FAULT] = VECTOR_TOO_LARGE
+        magnitude = MOTION_LIMIT
+    if magnitude == 0:
+        return 0
+    signs = 3 * (int(west > 0) - int(west < 0) + 1) + int(north > 0) - int(north < 0) + 1
+    same = 2 * int(abs(west) == magnitude) + int(abs(north) == magnitude)
+    negative = decide(stream, mixers.sign, ((kind * 9 + signs) * 4 + same, signs * 4 + same), 0, 1, int(value < 0))
+    return -magnitude if negative else magnitude
+
+
+class BlendMixers(NamedTuple):
+    """Models of the blend map."""
+
+    single: Mixer
+    which: Mixer
+
+
+@compiled
+def code_blend(stream: Stream, mixers: BlendMixers, modes: npt.NDArray[np.uint8], level: int) -> None:
+    """[rows, columns] in place: 0: both references alike, 1: the first, 2: the second."""
+    rows, columns = modes.shape
+    for r in range(rows):
+        for c in range(columns):
+            left = int(modes[r, c - 1]) if c > 0 else 0
+            up = int(modes[r - 1, c]) if r > 0 else 0
+            corner = int(modes[r - 1, c - 1]) if r > 0 and c > 0 else 0
+            right = int(modes[r - 1, c + 1]) if r > 0 and c + 1 < columns else 0
+            far = (int(modes[r, c - 2]) if c > 1 else 0) * 3 + (int(modes[r - 2, c]) if r > 1 else 0)
+            around = ((left * 3 + up) * 3 + corner) * 3 + right
+            some = int(left > 0) + int(up > 0) + int(corner > 0) + int(right > 0)
+            contexts = (around, (level * 3 + left) * 3 + up, far * 5 + some)
+            mode = int(modes[r, c])
+            if not decide(stream, mixers.single, contexts, some, 5 + level, int(mode > 0)):
+                modes[r, c] = 0
+                continue
+            modes[r, c] = 1 + decide(stream, mixers.which, (around, (level * 3 + left) * 3 + up), 0, 1, int(mode == 2))
+
+
+CELL = 8
+CLASSES = 12
+"""Of extents (numbers of coded anti-diagonals): 0, 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, 25-32, 33-63."""
+CLASS_START = np.array([0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33])
+CLASS_EXTRA = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5])
+CLASS_OF = np.searchsorted(CLASS_START, np.arange(65), side="right") - 1
+MAGNITUDE_CAP = 14
+"""Unary places of a magnitude less one; more has an escape."""
+LEVEL_LIMIT = 32767
 
 
 class ResidualMixers(NamedTuple):
@@ -241,11 +448,6 @@ def code_residual(stream: Stream, mixers: ResidualMixers, picture: ResidualPictu
                     continue
                 for cell in range(4):
                     _code_block(stream, mixers, picture, 0, v + (cell >> 1), u + (cell & 1))
-
-
-@compiled
-def _bin(value: int) -> int:
-    return int(BIN[min(value, len(BIN) - 1)])
 
 
 @compiled
@@ -438,15 +640,3 @@ def _code_coefficients(
             levels[row, column] = -magnitude if negative else magnitude
             total += magnitude
         sum_before = total
-
-
-@compiled
-def _code_escape(stream: Stream, mixer: Mixer, value: int) -> int:
-    """Exp-Golomb of order 0: the number of bits of value + 1 in unary, less one, then those bits but the first."""
-    length = 0
-    while length < ESCAPE_PLACES and decide(stream, mixer, (length,), 0, 1, int(value + 1 >> length + 1 > 0)):
-        length += 1
-    found = 1
-    for k in range(length - 1, -1, -1):
-        found = 2 * found + code_bit(stream, _HALF, value + 1 >> k & 1)
-    return found - 1

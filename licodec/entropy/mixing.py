@@ -35,11 +35,11 @@ class BinaryModel:
         self._first = np.array([0, *np.cumsum(sizes)], np.int64)
         shares = np.zeros((sum(sizes), 3), np.int32)
         shares[:, :2] = 1 << (kernels.SHARE_BITS - 1)
-        weights = np.zeros((selectors + others, 2 * len(sizes)), np.int32)
+        weights = np.zeros((selectors + others, 2 * len(sizes)), np.int64)
         # A little above the plain average: several agreeing predictions are worth more than one.
         weights[:selectors] = (1 << kernels.WEIGHT_BITS) * 5 // (8 * len(sizes))
         self.selectors = selectors
-        self.mixer = kernels.Mixer(shares, weights, self._first[:-1], np.zeros(2 * len(sizes), np.int32))
+        self.mixer = kernels.Mixer(shares, weights, self._first[:-1], np.zeros(2 * len(sizes), np.int64))
 
     def code(
         self, coder: BitCoder, contexts: Sequence[npt.NDArray[np.integer]], one: Ints, values: Bits | None
@@ -69,8 +69,8 @@ class BinaryModel:
 
     def state(self) -> State:
         """Copies, for building priors."""
-        shares, weights = self.mixer.shares.astype(np.int64), self.mixer.weights.astype(np.int64)
-        return shares[:, 0], shares[:, 2], weights
+        shares = self.mixer.shares.astype(np.int64)
+        return shares[:, 0], shares[:, 2], self.mixer.weights.copy()
 
     def restore(self, share: Ints, seen: Ints, weights: Ints) -> None:
         """Start from a state instead of from nothing."""

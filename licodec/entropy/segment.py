@@ -17,7 +17,6 @@ from licodec.entropy.weights import TensorCoder, code_tensors
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
-from licodec.model.motion import LEVELS
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
@@ -59,27 +58,15 @@ class PictureCoder:
 
     def code(self, coder: BitCoder, batch: list[Picture], pictures: dict[int, PictureSymbols]) -> None:
         """Code one batch of `pyramid` in place; a decoder passes blank pictures."""
-        level = batch[0].level
         symbols = [pictures[p.frame] for p in batch]
         self.code_side(coder, batch, symbols)
-        for k in range(2):
-            fields = [s.corrections[k] for s in symbols if len(s.corrections) > k]
-            if fields:
-                stacked = [np.stack([f[depth] for f in fields]) for depth in range(LEVELS)]
-                self._motion.code(coder, stacked, level, k)
-                if coder.decoding:
-                    for i, f in enumerate(fields):
-                        f[:] = [s[i] for s in stacked]
-        blends = [s for s in symbols if s.blend is not None]
-        if blends:
-            modes = np.stack([s.blend for s in blends if s.blend is not None])
-            self._blend.code(coder, modes, level)
-            if coder.decoding:
-                for s, mode in zip(blends, modes, strict=True):
-                    s.blend = mode
-        for picture, picture_symbols in zip(batch, symbols, strict=True):
+        for picture, found in zip(batch, symbols, strict=True):
+            for second, corrections in enumerate(found.corrections):
+                self._motion.code(coder, corrections, picture.level, second)
+            if found.blend is not None:
+                self._blend.code(coder, found.blend, picture.level)
             for g in range(len(self._geometry.groups)):
-                self._code_residual(coder, g, picture, picture_symbols)
+                self._code_residual(coder, g, picture, found)
 
     def code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         """Quantiser offsets, and latents as differences from the mean of the references' latents."""

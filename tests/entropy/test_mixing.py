@@ -102,16 +102,15 @@ def test_all_models_learn_the_same(seed: int, sizes: list[int], sets: int, lengt
 
 
 @pytest.mark.parametrize("bit", [0, 1])
-def test_shares_and_weights_stay_in_their_bounds(bit: int) -> None:
+def test_shares_stay_in_their_bounds(bit: int) -> None:
     """The same decision for ever, in contexts that agree, and then its opposite."""
     model, coder = BinaryModel([1, 1, 1]), BitEncoder()
     for value in (bit, 1 - bit):
         for _ in range(20):
             n = 1000
             model.code(coder, [np.zeros(n, int)] * 3, np.zeros(n, int), np.full(n, value, np.int32))
-            shares, weights = model.mixer.shares, model.mixer.weights
+            shares = model.mixer.shares
             assert 0 <= shares[:, :2].min() <= shares[:, :2].max() < 1 << kernels.SHARE_BITS
-            assert np.abs(weights).max() <= 16 << kernels.WEIGHT_BITS
         assert (shares[:, 2] == kernels.MOST_SEEN).all()
         assert ((shares[:, 0] >> 21) == value).all()
 
@@ -188,9 +187,8 @@ def test_shipped_priors_fit_and_are_read_alike() -> None:
     for name in ours:
         for a, b in zip(ours[name], theirs[name], strict=True):
             np.testing.assert_array_equal(a, b)
-        share, _, weights = ours[name]
+        share, _, _ = ours[name]
         assert 0 <= share.min() <= share.max() < 1 << kernels.SHARE_BITS, name
-        assert np.abs(weights).max() <= 16 << kernels.WEIGHT_BITS, name
     models = PictureCoder(GEOMETRIES[3], CONFIG, {}).models()
     assert set(ours) <= set(models)
     restore(models, ours)

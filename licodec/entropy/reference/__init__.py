@@ -100,19 +100,14 @@ class PictureSyntax:
         level = min(batch[0].level, 7)
         out = {p.frame: PictureSymbols.blank(self._geometry, self._config, p) for p in batch}
         self._decode_side(batch, out)
-        for second in range(2):
-            moving = [p.frame for p in batch if len(set(p.refs)) > second]
-            corrections = self._motion.decode(len(moving), self._geometry.node_shapes, level, second)
-            for i, frame in enumerate(moving):
-                out[frame].corrections[second] = [nodes[i] for nodes in corrections]
-        blended = [p.frame for p in batch if len(set(p.refs)) == 2]
-        for frame, blend in zip(
-            blended, self._blend.decode(len(blended), self._geometry.blend_shape, level), strict=True
-        ):
-            out[frame].blend = blend
         for picture in batch:
+            found = out[picture.frame]
+            for second in range(len(found.corrections)):
+                found.corrections[second] = self._motion.decode(self._geometry.node_shapes, level, second)
+            if found.blend is not None:
+                found.blend = self._blend.decode(self._geometry.blend_shape, level)
             for group in range(len(self._geometry.groups)):
-                self._decode_residual(picture, group, level, out[picture.frame])
+                self._decode_residual(picture, group, level, found)
         return out
 
     def _decode_side(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:

@@ -137,8 +137,7 @@ class Model:
         bit = coder.bit(p1)
         for weights in (first, second):
             for i, x in enumerate(inputs):
-                step = x * ((bit << 16) - p1) + (1 << 17) >> 18
-                weights[i] = min(max(weights[i] + step, -(1 << 20)), 1 << 20)
+                weights[i] += x * ((bit << 16) - p1) + (1 << 17) >> 18
         goal = (2**22 - 1) * bit
         for table, context in enumerate(contexts):
             n = self.seen[table][context]
@@ -147,6 +146,15 @@ class Model:
                 shares[table][context] += (goal - shares[table][context]) * rate >> 16
             self.seen[table][context] = min(n + 1, 500)
         return bit
+
+    def decode_escape(self, coder: RangeDecoder) -> int:
+        """`Escapes`: Exp-Golomb, its length by decisions of this model."""
+        length, value = 0, 1
+        while length < 23 and self.decode(coder, [length]):
+            length += 1
+        for _ in range(length):
+            value = 2 * value + coder.bit(1 << 15)
+        return value - 1
 
     def decode_all(self, coder: RangeDecoder, decisions: Sequence[Decision]) -> list[int]:
         """Decisions whose contexts are known beforehand."""

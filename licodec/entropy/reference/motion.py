@@ -5,101 +5,126 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from licodec.entropy.reference.grids import Grid, around, binned, cells
-from licodec.entropy.reference.mixing import Magnitude, Model, RangeDecoder, decode_signs
+from licodec.entropy.reference.grids import Grid, binned
+from licodec.entropy.reference.mixing import Model, RangeDecoder
 from licodec.errors import DamagedFileError
 
 CORRECTION_LIMIT = 8190
-Cells = list[tuple[int, int, int]]
+Pair = tuple[int, int]
 
 
 class MotionSyntax:
-    """Corrections of the fields of a batch, from the coarsest nodes down."""
+    """Corrections of one field after the other, each a grid of quadtrees."""
 
     def __init__(self, coder: RangeDecoder) -> None:
         self._coder = coder
-        self._nonzero = Model("motion.nonzero", [8 * 4 * 10, 8 * 10 * 10, 8 * 8], 8)
-        self._split = Model("motion.split", [8 * 4 * 8, 8 * 10, 8 * 8 * 3], 8)
-        self._size = Magnitude("motion.size", [16 * 10, 16 * 10, 16 * 8], 12)
+        self._nonzero = Model("motion.nonzero", [8 * 100, 8 * 40, 8 * 8, 8 * 20], 8)
+        self._split = Model("motion.split", [8 * 12, 8 * 10, 8 * 24, 8 * 100], 8)
+        self._size = Model("motion.size", [16 * 64, 16 * 10 * 12, 16 * 8 * 12, 16 * 10 * 12], 12, 16)
+        self._escape = Model("motion.escape", [24])
+        self._sign = Model("motion.sign", [16 * 36, 36])
 
-    def decode(
-        self, fields: int, shapes: Sequence[tuple[int, int]], level: int, second: int
-    ) -> list[npt.NDArray[np.int16]]:
-        """[fields, rows, columns, 2] corrections of each depth, finest first."""
-        out = [np.zeros((fields, *shape, 2), np.int16) for shape in shapes]
-        open_ = np.ones((fields, *shapes[3]), bool)
-        parent = np.zeros((fields, *shapes[3]), int)
-        for depth in (3, 2, 1, 0):
-            kind = 2 * depth + second
-            size = np.zeros(open_.shape, int)
-            split = np.zeros(open_.shape, int)
-            for phase in range(4):
-                at = [c for c in cells(open_.shape, phase) if open_[c]]
-                near = [binned(around(size[i], y, x), 10) for i, y, x in at]
-                high = [binned(int(parent[c]), 10) for c in at]
-                for c, vector in zip(at, self._vectors(kind, level, phase, near, high), strict=True):
-                    out[depth][c] = vector
-                    size[c] = abs(vector[0]) + abs(vector[1])
-                if depth:
-                    self._decode_splits(split, size, at, high, kind, level, phase)
-            if depth:
-                rows, columns = shapes[depth - 1]
-                open_, parent = (
-                    np.repeat(np.repeat(a, 2, axis=1), 2, axis=2)[:, :rows, :columns]
-                    for a in (split.astype(bool), size + parent // 2)
-                )
-        return out
+    def decode(self, shapes: Sequence[tuple[int, int]], level: int, second: int) -> list[Grid]:
+        """[rows, columns, 2] corrections of each depth, finest first."""
+        self._level, self._second = level, second
+        self._out = [np.zeros((*shape, 2), np.int16) for shape in shapes]
+        self._splits = [np.zeros(shape, int) for shape in shapes]
+        self._total = np.zeros((*shapes[0], 2), int)
+        for r, c in np.ndindex(shapes[3]):
+            self._node(3, r, c)
+        return self._out
 
-    def _vectors(
-        self, kind: int, level: int, phase: int, near: Sequence[int], high: Sequence[int]
-    ) -> list[tuple[int, int]]:
-        some = self._nonzero.decode_all(
+    def _node(self, depth: int, r: int, c: int) -> None:
+        if r >= self._out[depth].shape[0] or c >= self._out[depth].shape[1]:
+            return
+        n, kind = 1 << depth, 2 * depth + self._second
+        y, x = n * r, n * c
+        last_y, last_x = min(y + n, self._total.shape[0]), min(x + n, self._total.shape[1])
+        beside = ((y + last_y) // 2, x - 1), (y - 1, (x + last_x) // 2)
+        edges = (x > 0) + 2 * (y > 0)
+        west, north = (self._apart(y, x, *cell) for cell in beside)
+        left, up = (binned(abs(a) + abs(b), 10) for a, b in (west, north))
+        near = sum(
+            int(np.abs(self._out[depth][v, u].astype(int)).sum())
+            for v, u in ((r, c - 1), (r - 1, c))
+            if v >= 0 and u >= 0
+        )
+        vector = (0, 0)
+        if self._nonzero.decode(
             self._coder,
             [
-                ([(kind * 4 + phase) * 10 + n, (kind * 10 + n) * 10 + h, kind * 8 + level], kind)
-                for n, h in zip(near, high, strict=True)
+                (10 * kind + left) * 10 + up,
+                (10 * kind + binned(near, 10)) * 4 + edges,
+                8 * kind + self._level,
+                (10 * kind + min(left, up)) * 2 + (west == north),
             ],
-        )
-        hit = [i for i, bit in enumerate(some) if bit]
-        k = 2 * kind
-        xs = decode_signs(
-            self._coder, self._size.decode(self._coder, [[k * 10 + near[i], k * 10, k * 8 + level] for i in hit])
-        )
-        k += 1
-        ys = self._size.decode(
-            self._coder,
-            [[k * 10 + near[i], k * 10 + min(abs(x), 9), k * 8 + level] for i, x in zip(hit, xs, strict=True)],
-        )
-        # Both components of a vector that is not zero cannot be 0, so 0 means 1 where x is 0.
-        ys = decode_signs(self._coder, [y + (x == 0) for x, y in zip(xs, ys, strict=True)])
-        out = [(0, 0)] * len(near)
-        for i, x, y in zip(hit, xs, ys, strict=True):
-            if max(abs(x), abs(y)) > CORRECTION_LIMIT:
-                raise DamagedFileError("motion correction out of range")
-            out[i] = (x, y)
-        return out
-
-    def _decode_splits(
-        self, split: Grid, size: Grid, at: Cells, high: Sequence[int], kind: int, level: int, phase: int
-    ) -> None:
-        bits = self._split.decode_all(
+            kind,
+        ):
+            first = self._component(2 * kind, west[0], north[0], 0, 0)
+            vector = first, self._component(2 * kind + 1, west[1], north[1], first, int(first == 0))
+            self._out[depth][r, c] = vector
+            self._total[y:last_y, x:last_x] += vector
+        if not depth:
+            return
+        left, up = (binned(abs(a) + abs(b), 10) for a, b in (self._apart(y, x, *cell) for cell in beside))
+        splits = self._splits[depth]
+        friends = int(splits[r, c - 1] if c else 0) + int(splits[r - 1, c] if r else 0)
+        splits[r, c] = self._split.decode(
             self._coder,
             [
-                (
-                    [
-                        (kind * 4 + phase) * 8 + min(around(split[i], y, x), 7),
-                        kind * 10 + binned(int(size[i, y, x]), 10),
-                        (kind * 8 + level) * 3 + min(h, 2),
-                    ],
-                    kind,
-                )
-                for (i, y, x), h in zip(at, high, strict=True)
+                (3 * kind + friends) * 4 + edges,
+                10 * kind + binned(abs(vector[0]) + abs(vector[1]), 10),
+                (8 * kind + self._level) * 3 + friends,
+                (10 * kind + left) * 10 + up,
             ],
+            kind,
         )
-        for c, bit in zip(at, bits, strict=True):
-            split[c] = bit
+        if splits[r, c]:
+            for v in (2 * r, 2 * r + 1):
+                for u in (2 * c, 2 * c + 1):
+                    self._node(depth - 1, v, u)
+
+    def _apart(self, y: int, x: int, v: int, u: int) -> Pair:
+        """What the cell (v, u) has more than (y, x); (0, 0) outside the grid."""
+        if v < 0 or u < 0:
+            return 0, 0
+        dx, dy = (self._total[v, u] - self._total[y, x]).tolist()
+        return dx, dy
+
+    def _component(self, kind: int, west: int, north: int, other: int, floor: int) -> int:
+        magnitude = floor
+        while magnitude < 12 + floor:
+            place = magnitude - floor
+            more = self._size.decode(
+                self._coder,
+                [
+                    (8 * kind + min(max(abs(west) - magnitude, -3), 4) + 3) * 8
+                    + min(max(abs(north) - magnitude, -3), 4)
+                    + 3,
+                    (10 * kind + min(abs(other), 9)) * 12 + place,
+                    (8 * kind + self._level) * 12 + place,
+                    (10 * kind + binned(min(abs(west), abs(north)), 10)) * 12 + place,
+                ],
+                place,
+                kind,
+            )
+            if not more:
+                break
+            magnitude += 1
+        else:
+            magnitude += self._escape.decode_escape(self._coder)
+        if magnitude > CORRECTION_LIMIT:
+            raise DamagedFileError("motion correction out of range")
+        if not magnitude:
+            return 0
+        context = 4 * (3 * (_sign(west) + 1) + _sign(north) + 1) + 2 * (abs(west) == magnitude)
+        context += abs(north) == magnitude
+        return -magnitude if self._sign.decode(self._coder, [36 * kind + context, context]) else magnitude
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
 
 
 class BlendSyntax:
@@ -107,27 +132,22 @@ class BlendSyntax:
 
     def __init__(self, coder: RangeDecoder) -> None:
         self._coder = coder
-        self._single = Model("blend.single", [4 * 12 * 8, 12 * 12])
-        self._which = Model("blend.which", [4 * 5 * 5, 8])
+        self._single = Model("blend.single", [81, 72, 45], 5, 8)
+        self._which = Model("blend.which", [81, 72])
 
-    def decode(self, pictures: int, shape: tuple[int, int], level: int) -> npt.NDArray[np.uint8]:
-        """[pictures, rows, columns]"""
-        modes = np.zeros((pictures, *shape), np.uint8)
-        for phase in range(4):
-            at = list(cells(modes.shape, phase))
-            ones = [around(2 * (modes[i] == 1), y, x) for i, y, x in at]
-            twos = [around(2 * (modes[i] == 2), y, x) for i, y, x in at]
-            single = self._single.decode_all(
-                self._coder,
-                [
-                    ([(phase * 12 + min((one + two) // 2, 11)) * 8 + level, min(one, 11) * 12 + min(two, 11)], 0)
-                    for one, two in zip(ones, twos, strict=True)
-                ],
-            )
-            hit = [i for i, bit in enumerate(single) if bit]
-            which = self._which.decode_all(
-                self._coder, [([(phase * 5 + min(ones[i] // 2, 4)) * 5 + min(twos[i] // 2, 4), level], 0) for i in hit]
-            )
-            for i, bit in zip(hit, which, strict=True):
-                modes[at[i]] = 1 + bit
+    def decode(self, shape: tuple[int, int], level: int) -> Grid:
+        """[rows, columns]"""
+        modes = np.zeros(shape, np.uint8)
+
+        def at(r: int, c: int) -> int:
+            return int(modes[r, c]) if r >= 0 and 0 <= c < shape[1] else 0
+
+        for r, c in np.ndindex(shape):
+            near = at(r, c - 1), at(r - 1, c), at(r - 1, c - 1), at(r - 1, c + 1)
+            around = ((near[0] * 3 + near[1]) * 3 + near[2]) * 3 + near[3]
+            beside = (3 * level + near[0]) * 3 + near[1]
+            some = sum(mode > 0 for mode in near)
+            far = 3 * at(r, c - 2) + at(r - 2, c)
+            if self._single.decode(self._coder, [around, beside, 5 * far + some], some, level):
+                modes[r, c] = 1 + self._which.decode(self._coder, [around, beside])
         return modes

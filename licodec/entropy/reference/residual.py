@@ -190,13 +190,7 @@ class ResidualSyntax:
             magnitude += 1
         if magnitude < 15:
             return magnitude
-        length = 0
-        while length < 23 and self._escape.decode(self._coder, [length]):
-            length += 1
-        rest = 1
-        for _ in range(length):
-            rest = 2 * rest + self._coder.bit(1 << 15)
-        return magnitude + rest - 1
+        return magnitude + self._escape.decode_escape(self._coder)
 
 
 def _axis(v: int, u: int) -> int:
