@@ -37,7 +37,7 @@ class BitEncoder:
 
     def stream(self, decisions: int) -> kernels.Stream:
         """For at most so many decisions; one made before must not be used any more."""
-        needed = self._place + decisions * _BITS_PER_DECISION // 32 + 4
+        needed = self._place + decisions * _BITS_PER_DECISION // 32 + 2
         if needed > len(self._words):
             words = np.empty(2 * needed, np.uint32)
             words[: self._place] = self._words[: self._place]
@@ -48,10 +48,11 @@ class BitEncoder:
         """Nothing that is encoded is damaged."""
 
     def finish(self) -> bytes:
-        """The coded stream."""
-        if self._state[kernels.RANGE] != _WHOLE:
-            kernels.flush(self.stream(0))
-        return self._words[: self._place].astype("<u4").tobytes()
+        """The coded stream; the encoder may go on after it."""
+        state, words = self._state.copy(), self._words[: self._place + 2].copy()
+        if state[kernels.RANGE] != _WHOLE:
+            kernels.flush(kernels.Stream(state, words, False))
+        return words[: int(state[kernels.PLACE])].astype("<u4").tobytes()
 
     @property
     def _place(self) -> int:

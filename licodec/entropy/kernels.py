@@ -33,7 +33,7 @@ _FAST_SEEN = 8
 """The same for its fast share."""
 _SHIFT = SHARE_BITS - 12
 # 1 / (n + 3/2): a share's rate after n times, 16 binary places.
-_RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(MOST_SEEN + 1)], np.int32)
+_RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(MOST_SEEN + 1)], np.int64)
 # Small enough to stay in the first-level cache.
 _SQUASH, _STRETCH = SQUASH.astype(np.uint16), STRETCH.astype(np.int16)
 

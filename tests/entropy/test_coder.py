@@ -85,6 +85,15 @@ def test_extreme_probabilities(p1: int, bit: int) -> None:
     assert 8 * len(data) < ideal * 1.001 + 64
 
 
+def test_an_encoder_goes_on_after_it_was_asked_for_its_bytes() -> None:
+    random = np.random.default_rng(1)
+    p1, bits = random.integers(1, 65536, 400), random.integers(0, 2, 400).astype(np.int32)
+    coder = BitEncoder()
+    for i in range(len(p1)):
+        kernels.code_known(coder.stream(1), p1[i : i + 1], bits[i : i + 1])
+        assert coder.finish() == coder.finish() == encode(p1[: i + 1], bits[: i + 1], 64)
+
+
 def test_nothing_is_no_bytes() -> None:
     assert BitEncoder().finish() == b""
 
