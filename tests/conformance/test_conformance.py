@@ -32,6 +32,7 @@ FEATURES = {
     "several segments": lambda r: len(r.segments) > 1,
     "variable rates": lambda r: len({b - a for a, b in zip(r.pts, r.pts[1:], strict=False)}) > 1,
     "copied streams": lambda r: bool(r.ancillary("auxS")),
+    "heads": lambda r: len(r.ancillary("semL")),
     "unknown chunks": lambda r: bool(r.ancillary("zzzz")),
 }
 

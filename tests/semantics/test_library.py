@@ -180,7 +180,7 @@ def test_an_index_damaged_inside_is_told(folder: Path) -> None:
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xa5" * (len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(UsageError, match="is damaged .*index --rebuild"), Library(folder) as library:
+    with pytest.raises(UsageError, match=r"is damaged .*index --rebuild"), Library(folder) as library:
         library.update()
     assert counts(folder, rebuild=True) == (12, 0, 0, 0)
 
