@@ -1,4 +1,4 @@
-"""A slow reader of the chunk `semL`, written from `bitstream_spec.md` for the tests; see `licodec.entropy.reference`."""
+"""A slow reader of the chunk `semL`, written from `bitstream_spec.md` for tests; see `licodec.entropy.reference`."""
 
 from __future__ import annotations
 
