@@ -25,6 +25,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -58,6 +60,9 @@ SCENES_A_MOVIE = 4
 QUICK_FRAMES = 500
 """Of the long test video, with --quick."""
 PICTURES_A_WINDOW = 5
+COSTS = (("carphone", 28), ("carphone", 34), ("carphone", 40), ("bikes", 34), ("bunny-640x1280", 31))
+QUICK_COSTS = COSTS[:1]
+"""Clips and rate factors."""
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -406,37 +411,113 @@ def _total(counts: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
 
 
 def index(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Time of a query among latents of files of 100 each, with 8 components for 384 dimensions."""
-    from licodec.semantics.stores import NumpyStore, Part
+    """Time of a query among latents of files of 100 each, with 8 components for 384 dimensions: of the search for the
+    nearest files alone, and of the whole, with the moments in them; in memory and, if it is there, with LanceDB."""
+    import importlib.util
+
+    from licodec.semantics import Library
+
+    out: dict[str, Any] = {}
+    queries = unit(np.random.default_rng(1).normal(size=(22, 384)), "query")
+    backends = ["numpy", *(["lance"] if importlib.util.find_spec("lancedb") else [])]
+    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+        directory = folder / f"index{count}"
+        directory.mkdir(exist_ok=True)
+        _fill(directory, count // 100)
+        hits = {}
+        for backend in backends:
+            with Library(directory, backend=backend) as library:
+                (about,) = library.fingerprints()
+                started = time.perf_counter()
+                store = library.store(about)
+                ready = time.perf_counter() - started
+                nearest = _times(lambda q, of=store: of.top(q, 40), queries)
+                whole = _times(lambda q, of=library, by=about: of.search(q, by), queries)
+                hits[backend] = [
+                    [(hit.path, hit.start, hit.end) for hit in library.search(q, about)] for q in queries[:5]
+                ]
+            out.setdefault(str(count), {})[backend] = {"ready_seconds": ready, "nearest": nearest, "whole": whole}
+            tell(f"index: {count} latents, {backend}: {nearest['median_ms']:.1f} ms, whole {whole['median_ms']:.1f} ms")
+        out[str(count)]["same_hits"] = all(hits[backend] == hits["numpy"] for backend in backends)
+        shutil.rmtree(directory)
+    return out
+
+
+def _times(search: Callable[[Vectors], object], queries: Vectors) -> dict[str, float]:
+    """Median and worst milliseconds of a search, after one that does not count."""
+    search(queries[0])
+    seconds = []
+    for query in queries[1:]:
+        started = time.perf_counter()
+        search(query)
+        seconds.append(time.perf_counter() - started)
+    return {"median_ms": 1000 * float(np.median(seconds)), "worst_ms": 1000 * max(seconds)}
+
+
+def _fill(directory: Path, files: int) -> None:
+    """An index as `update` makes it, of files that are not there: to make a million latents is not what is timed."""
+    from licodec.semantics import Fingerprint, Library
 
     random = np.random.default_rng(0)
-    out: dict[str, Any] = {}
-    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
-        parts = [
-            Part(
-                i,
-                random.normal(0, 0.05, (384, 9)).astype(np.float32),
-                random.integers(-20, 20, (100, 8)).astype(np.int32),
-            )
-            for i in range(count // 100)
-        ]
-        started = time.perf_counter()
-        store = NumpyStore(parts)
-        built = time.perf_counter() - started
-        queries = unit(random.normal(size=(22, 384)), "query")
-        store.top(queries[0], 100)
-        seconds = []
-        for query in queries[1:]:
-            started = time.perf_counter()
-            store.top(query, 100)
-            seconds.append(time.perf_counter() - started)
-        out[str(count)] = {
-            "median_ms": 1000 * float(np.median(seconds)),
-            "worst_ms": 1000 * max(seconds),
-            "load_seconds": built,
-        }
-        tell(f"index: {count} latents, {out[str(count)]['median_ms']:.1f} ms")
-    return out
+    about = Fingerprint("fake", "random", "00" * 32, "none", 384)
+
+    def some() -> Iterator[Track]:
+        times = np.arange(496) / 25
+        for i in range(files):
+            mean, basis = random.integers(-400, 400, 384, np.int32), random.integers(-60, 60, (384, 8), np.int32)
+            codes = random.integers(-9, 10, (100, 8), np.int32).cumsum(axis=0, dtype=np.int32)
+            segments = (SegmentLatents(496, 5, codes),)
+            yield Track(Path(f"{i:06}.linr"), Head(about, mean, basis, (40,) * 9), segments, (0,), times, 19.84)
+
+    with Library(directory) as library:
+        library.add(some())
+
+
+def cost(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Clips encoded by the program with latents, without, and without at as many bytes as with."""
+    from benchmarks.clips import SUITE, clips_of, prepare
+
+    rows = []
+    for name, crf in QUICK_COSTS if quick else COSTS:
+        source = prepare(clips_of(SUITE, only=[name])[0], folder).path
+        taught = _program(source, folder / "with.linr", crf, "--semantics", "builtin")
+        plain = _program(source, folder / "without.linr", crf)
+        share = taught["bytes"] / plain["bytes"]
+        # A halving of the step, 6 of crf, is about twice the bytes.
+        finer = _program(source, folder / "finer.linr", crf - 6 * float(np.log2(share)))
+        slope = (finer["psnr_yuv"] - plain["psnr_yuv"]) / np.log(finer["bytes"] / plain["bytes"])
+        rows.append(
+            {
+                "clip": name,
+                "crf": crf,
+                "bytes": taught["bytes"],
+                "bytes_without": plain["bytes"],
+                "semantics_bytes": taught["semantics_bytes"],
+                "share_percent": 100 * taught["semantics_bytes"] / taught["bytes"],
+                "same_video": taught["psnr_yuv"] == plain["psnr_yuv"],
+                "decibels": float(slope * np.log(share)),
+                "finer_bytes": finer["bytes"],
+                "overhead_percent": 100
+                * taught["semantics_seconds"]
+                / (taught["seconds"] - taught["embedder_seconds"] - taught["semantics_seconds"]),
+                "seconds": taught["seconds"],
+                "seconds_without": plain["seconds"],
+                "embedder_seconds": taught["embedder_seconds"],
+                "cosine": taught["semantics_cosine"],
+            }
+        )
+        tell(f"cost: {name} at crf {crf:g}: {rows[-1]['semantics_bytes']} bytes, {rows[-1]['decibels']:.3f} dB")
+    return {"rows": rows}
+
+
+def _program(source: Path, target: Path, crf: float, *more: str) -> dict[str, Any]:
+    """What `licodec encode --json` reports."""
+    command = [sys.executable, "-m", "licodec.cli.main", "encode", str(source), str(target), "-y", "--json"]
+    command += ["--preset", "ultrafast", "--crf", f"{crf:.4f}", *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def msrvtt(data: Path, folder: Path, embedder: Embedder, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -475,7 +556,7 @@ def _encode_all(paths: Sequence[Path], folder: Path, embedder: Embedder, tell: C
     return filed
 
 
-PARTS = {"text": text, "moments": moments, "real": real, "shots": shots, "index": index}
+PARTS = {"text": text, "moments": moments, "real": real, "cost": cost, "shots": shots, "index": index}
 
 
 def main() -> None:

@@ -247,6 +247,11 @@ class Library:
             found = tracks(self.directory / path, limits)
         except LicodecError as error:
             problem = str(error)
+        self._put(path, state, digest, problem, found)
+
+    def _put(
+        self, path: str, state: tuple[int, int], digest: bytes, problem: str | None, found: Iterable[Track]
+    ) -> None:
         self._database.execute("DELETE FROM files WHERE path = ?", (path,))
         cursor = self._database.execute(
             "INSERT INTO files (path, size, mtime_ns, digest, problem) VALUES (?, ?, ?, ?, ?)",
@@ -258,6 +263,12 @@ class Library:
                 " mean, basis, segments, codes, times, end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (cursor.lastrowid, *_row(track)),
             )
+
+    def add(self, found: Iterable[Track]) -> None:
+        """Take up tracks of files that need not be there, for benchmarks; the next update removes those."""
+        with self._told(), self._database:
+            for track in found:
+                self._put(track.path.as_posix(), (0, 0), b"", None, [track])
 
     def fingerprints(self) -> list[Fingerprint]:
         """Of the heads in the index, the most frequent first."""
@@ -279,7 +290,7 @@ class Library:
             hits = [
                 hit
                 for track in (self._track(int(head)) for head in heads)
-                for hit in moments_of(track, track.vectors() @ query, middle, deviation, moments)
+                for hit in moments_of(track, track.cosines(query), middle, deviation, moments)
             ]
         return sorted(hits, key=lambda hit: -hit.score)[:count]
 

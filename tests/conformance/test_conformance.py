@@ -110,7 +110,6 @@ def elsewhere(names: list[str], threads: int = 1, **variables: str) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr
