@@ -32,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -431,8 +432,8 @@ def index(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
                 started = time.perf_counter()
                 store = library.store(about)
                 ready = time.perf_counter() - started
-                nearest = _times(lambda q, of=store: of.top(q, 40), queries)
-                whole = _times(lambda q, of=library, by=about: of.search(q, by), queries)
+                nearest = _times(partial(store.top, count=40), queries)
+                whole = _times(partial(library.search, fingerprint=about), queries)
                 hits[backend] = [
                     [(hit.path, hit.start, hit.end) for hit in library.search(q, about)] for q in queries[:5]
                 ]

@@ -174,6 +174,17 @@ def test_an_index_that_another_process_holds_is_not_removed(folder: Path) -> Non
     assert counts(folder) == (0, 0, 1, 11)
 
 
+def test_an_index_that_another_process_makes_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **options, timeout=0.01))
+    other = real(tmp_path / INDEX_NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(UsageError, match="cannot be used: database is locked"):
+        Library(tmp_path)
+    assert (tmp_path / INDEX_NAME).exists()
+    other.close()
+
+
 def test_an_index_damaged_inside_is_told(folder: Path) -> None:
     counts(folder)
     path = folder / INDEX_NAME
