@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licodec.cli import options, progress, values
-from licodec.cli.console import safe
+from licodec.cli.console import say
 from licodec.errors import LicodecError, UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def search(
             },
         )
     if not as_json:
-        click.echo(safe(f"  score       start         end  file\n{shown}"))
+        say(f"  score       start         end  file\n{shown}")
 
 
 def _picture(path: str) -> Picture:
