@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,6 @@ from licodec.container import (
     printable,
 )
 from licodec.errors import LimitError, UsageError
-from licodec.files import reserved
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
 from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
@@ -46,6 +44,7 @@ from licodec.semantics.embedder import Embedder
 from licodec.semantics.providers import open_embedder
 from licodec.semantics.teacher import Lesson, Teacher, check_weight
 from licodec.video.info import Frame, VideoInfo
+from licodec.video.output import reserved_output
 from licodec.video.sink import same_file
 from licodec.video.source import VideoSource, open_source
 from licodec.video.streams import copy_other_streams
@@ -117,7 +116,7 @@ def encode(
     use_threads(settings.threads)
     if embedder is None and settings.semantics is not None:
         embedder = open_embedder(settings.semantics, device)
-    with _reserve(path), open_source(input) as source:
+    with reserved_output(path), open_source(input) as source:
         teacher = Teacher(embedder, source.info, settings.semantics_weight) if embedder else None
         job = _Job(source, settings, device, progress, teacher)
         checkpoint = None
@@ -147,17 +146,6 @@ def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path}: exists; use -y to overwrite it")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the directory {path.parent} does not exist")
-
-
-@contextlib.contextmanager
-def _reserve(path: Path) -> Iterator[None]:
-    """Two encodes of one output would take each other's checkpoint away."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(reserved(Path(os.path.realpath(path))))
-        except OSError as error:
-            raise UsageError(f"{printable(str(path))}: cannot be written: {error.strerror or error}") from None
-        yield
 
 
 def _has_kept(path: Path) -> bool:
