@@ -5,7 +5,7 @@
 #   make test-cuda  those that need an NVIDIA GPU     make lint        ruff and mypy
 #   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/; hours
 #   make bench-quick  the same of a few frames into build/benchmarks/quick/, every codec, within 5 minutes
-#   make test-lowest  the exact parts with every dependency at its lower bound
+#   make test-lowest  the exact parts with every dependency at its lower bound, test-highest with the newest
 #   make fuzz       the fuzzers, for a minute         make crash       encodes that are killed and resumed
 #
 # TORCH_INDEX: where pip finds PyTorch when it is not to take what the package index has, which on Linux is a
@@ -25,7 +25,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: setup lock demo test test-slow test-lowest test-cuda lint format bench bench-quick fuzz crash clean
+.PHONY: setup lock demo test test-slow test-lowest test-highest test-cuda lint format bench bench-quick fuzz crash clean
 
 setup: $(VENV)/.ready
 
@@ -56,12 +56,12 @@ test: setup
 test-slow: setup
 	$(PYTEST) -m 'slow and not needs_cuda'
 
-# Every dependency at its lower bound: the tests of what is exact.
-test-lowest:
-	$(PYTHON) -m venv $(VENV)-lowest
-	$(VENV)-lowest/bin/pip --quiet install --constraint constraints-lowest.txt \
+# Every dependency at its lower bound, and at the newest that its upper bound allows: the tests of what is exact.
+test-lowest test-highest: test-%:
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/pip --quiet install $(if $(filter lowest,$*),--constraint constraints-lowest.txt) \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) . pytest pytest-timeout hypothesis scipy scikit-video
-	$(VENV)-lowest/bin/python -m pytest -m 'not slow and not needs_cuda' \
+	$(VENV)-$*/bin/python -m pytest -m 'not slow and not needs_cuda' \
 		tests/conformance tests/container tests/entropy tests/fuzz tests/api/test_salvage.py
 
 test-cuda: setup

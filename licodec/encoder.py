@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +31,7 @@ from licodec.container import (
     encode_head,
     printable,
 )
-from licodec.errors import UsageError
-from licodec.files import reserved
+from licodec.errors import LimitError, UsageError
 from licodec.fit.checkpoint import Checkpoint, FinishedSegment, fingerprint
 from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
@@ -46,6 +44,7 @@ from licodec.semantics.embedder import Embedder
 from licodec.semantics.providers import open_embedder
 from licodec.semantics.teacher import Lesson, Teacher, check_weight
 from licodec.video.info import Frame, VideoInfo
+from licodec.video.output import reserved_output
 from licodec.video.sink import same_file
 from licodec.video.source import VideoSource, open_source
 from licodec.video.streams import copy_other_streams
@@ -117,17 +116,19 @@ def encode(
     use_threads(settings.threads)
     if embedder is None and settings.semantics is not None:
         embedder = open_embedder(settings.semantics, device)
-    with _reserve(path), open_source(input) as source:
+    with reserved_output(path), open_source(input) as source:
         teacher = Teacher(embedder, source.info, settings.semantics_weight) if embedder else None
         job = _Job(source, settings, device, progress, teacher)
         checkpoint = None
         if str(input) != "-":
             identity = settings.describe() + (f" {embedder.fingerprint!r}" if embedder else "")
-            checkpoint = Checkpoint(path, fingerprint(input, identity), resume=resume)
+            # One that ended before it had kept anything left nothing to be refused for either.
+            checkpoint = Checkpoint(path, fingerprint(input, identity), resume=resume and _has_kept(path))
         elif resume:
             raise UsageError("-: an encode from standard input cannot be resumed, its input is gone")
         blob = copy_other_streams(input, source.warnings) if settings.copy_streams and str(input) != "-" else None
-        crf, finished = job.run(checkpoint, blob)
+        with _named(path):
+            crf, finished = job.run(checkpoint, blob)
         size = job.write(path, crf, finished, blob)
         if checkpoint is not None:
             checkpoint.remove()
@@ -147,15 +148,20 @@ def _check_paths(input_: str | Path, path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path}: the directory {path.parent} does not exist")
 
 
+def _has_kept(path: Path) -> bool:
+    return any(Path(f"{path}.resume").glob("*.safetensors"))
+
+
 @contextlib.contextmanager
-def _reserve(path: Path) -> Iterator[None]:
-    """Two encodes of one output would take each other's checkpoint away."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(reserved(Path(os.path.realpath(path))))
-        except OSError as error:
-            raise UsageError(f"{printable(str(path))}: cannot be written: {error.strerror or error}") from None
+def _named(path: Path) -> Iterator[None]:
+    """An error of the disk says no name where a file is written that was opened before."""
+    try:
         yield
+    except OSError as error:
+        if error.filename or isinstance(error, BrokenPipeError):
+            raise
+        reason = error.strerror or str(error)
+        raise UsageError(f"{printable(str(path))}.resume: cannot be written: {reason}") from error
 
 
 class _Job:
@@ -211,11 +217,14 @@ class _Job:
 
     def _check_size(self, frames: int) -> None:
         """Refuse now what the writer, or any reader, would refuse in the end."""
-        info, limits = self._source.info, self._settings.limits
-        encode_head(info, limits)
-        limits.check("max_conf_bytes", len(self.conf))
-        limits.check("max_frames", frames)
-        check_compute(self.conf, info, frames, limits, printable(str(self._source.path)))
+        info, limits, where = self._source.info, self._settings.limits, printable(str(self._source.path))
+        try:
+            encode_head(info, limits)
+        except LimitError as error:
+            raise LimitError(f"{where}: {error}") from None
+        limits.check("max_conf_bytes", len(self.conf), where)
+        limits.check("max_frames", frames, where)
+        check_compute(self.conf, info, frames, limits, where)
 
     def write(self, path: Path, crf: float, finished: Sequence[FinishedSegment], blob: bytes | None) -> int:
         """Put the file together; its size in bytes."""

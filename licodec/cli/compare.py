@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from licodec.cli import options, progress
-from licodec.cli.console import safe
+from licodec.cli.console import say
 from licodec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def compare(
         if as_json:
             report.result("", fields)
     if not as_json:
-        click.echo(safe("\n".join(_text(fields))))
+        say("\n".join(_text(fields)))
 
 
 def _check_outputs(paths: list[Path], inputs: tuple[str, str], overwrite: bool) -> None:

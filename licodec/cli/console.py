@@ -1,4 +1,4 @@
-"""Writing to standard error, and leaving a standard stream that nobody reads any more."""
+"""Writing to the standard streams, and leaving a standard stream that nobody reads any more."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ def tell(text: str) -> None:
         click.echo(safe(text), err=True)
     except OSError:
         let_go(sys.stderr)
+
+
+def say(text: str) -> None:
+    """A line, or several, on standard output. Raises OSError, which names it."""
+    try:
+        click.echo(safe(text))
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
 
 
 def safe(text: str) -> str:

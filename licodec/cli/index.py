@@ -16,9 +16,8 @@ from licodec.cli import options, progress
 @click.option(
     "--backend",
     type=click.Choice(("numpy", "lance")),
-    default="numpy",
-    show_default=True,
-    help="lance: make a table of LanceDB, too, for libraries that outgrow memory (needs licodec[index]).",
+    help="What searches: memory, or a table of LanceDB, for libraries that outgrow memory (needs licodec[index]); "
+    "the hits are the same.  [default: as before, at first numpy]",
 )
 @options.limits
 @options.json_output
@@ -27,7 +26,7 @@ def index(
     *,
     directory: str,
     rebuild: bool,
-    backend: str,
+    backend: str | None,
     limits: tuple[tuple[str, int], ...],
     as_json: bool,
     quiet: bool,
@@ -52,13 +51,20 @@ def index(
         with Library(directory, backend=backend, rebuild=rebuild) as library:
             done = library.update(limits=options.read_limits(limits), progress=tell)
             heads = library.fingerprints()
-            if backend == "lance":
+            if library.backend == "lance":
                 for fingerprint in heads:
                     library.store(fingerprint)
+            else:
+                library.remove_table()
         for problem in done.problems:
             report.warn(problem)
         report.result(
             f"{directory}: {done.files} files, {done.vectors} vectors of {len(heads)} embedder(s); "
             f"{done.added} added, {done.changed} changed, {done.removed} removed, {done.unchanged} unchanged",
-            {"directory": directory, **asdict(done), "embedders": [asdict(head) for head in heads]},
+            {
+                "directory": directory,
+                **asdict(done),
+                "embedders": [asdict(head) for head in heads],
+                "backend": library.backend,
+            },
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from licodec.cli import names, options, progress
-from licodec.cli.console import safe
+from licodec.cli.console import say
 from licodec.errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def info(file: str, chunks: bool, limits: tuple[tuple[str, int], ...], as_json: 
                 fields["chunks"] = [vars(chunk) | {"critical": chunk.critical} for chunk in reader.chunks()]
         report.result("", fields)
     if not as_json:
-        click.echo(safe("\n".join(_text(fields))))
+        say("\n".join(_text(fields)))
 
 
 def describe(reader: LinrReader) -> dict[str, Any]:

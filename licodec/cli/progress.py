@@ -31,9 +31,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-
-from licodec.cli.console import safe, tell
+from licodec.cli.console import safe, say, tell
 from licodec.cli.failures import explain
 
 if TYPE_CHECKING:
@@ -149,7 +147,7 @@ class JsonReporter(Reporter):
         self._emit("error", {"command": self._command, **fields})
 
     def _emit(self, event: str, fields: Mapping[str, Any]) -> None:
-        click.echo(json.dumps(_plain({"event": event, **fields}), allow_nan=False))
+        say(json.dumps(_plain({"event": event, **fields}), allow_nan=False))
 
 
 def reporter(command: str, *, as_json: bool, quiet: bool) -> Reporter:

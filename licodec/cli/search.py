@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licodec.cli import options, progress, values
-from licodec.cli.console import safe
+from licodec.cli.console import say
 from licodec.errors import LicodecError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def search(
             wanted = _picture(image) if image else query
             embedder = open_embedder(semantics or "builtin", pick_device(device))
             vector, fingerprint = query_vector(wanted, embedder), embedder.fingerprint
-        hits = _search(vector, fingerprint, files, allowed, skip, count, moments)
+        hits = _search(vector, fingerprint, files, allowed, skip, report.warn, count, moments)
         written = _thumbnails(hits[:frames], Path(frames_to), allowed, overwrite) if frames else []
         shown = "\n".join(f"{h.score:7.2f}  {h.start:9.2f} s  {h.end:9.2f} s  {h.path}" for h in hits)
         report.result(
@@ -108,7 +108,7 @@ def search(
             },
         )
     if not as_json:
-        click.echo(safe(f"  score       start         end  file\n{shown}"))
+        say(f"  score       start         end  file\n{shown}")
 
 
 def _picture(path: str) -> Picture:
@@ -156,6 +156,7 @@ def _search(
     files: tuple[str, ...],
     limits: Limits,
     skip: Skip,
+    warn: Callable[[str], None],
     count: int,
     moments: int,
 ) -> list[Hit]:
@@ -164,6 +165,8 @@ def _search(
 
     if len(files) == 1 and (Path(files[0]) / INDEX_NAME).is_file():
         with Library(files[0]) as library:
+            if stale := library.stale():
+                warn(f"{files[0]}: {stale} file(s) are new, changed or gone since the last 'licodec index {files[0]}'")
             return library.search(vector, fingerprint, count=count, moments=moments)
     paths: list[Path] = []
     for file in map(Path, files):

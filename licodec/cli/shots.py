@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from licodec.cli import options, progress
-from licodec.cli.console import safe
+from licodec.cli.console import say
 
 
 @click.command()
@@ -24,4 +24,4 @@ def shots(*, file: str, limits: tuple[tuple[str, int], ...], as_json: bool) -> N
     if not as_json:
         lines = ["   first    last      start        end  begins with"]
         lines += [f"{s.first:8}{s.last:8}{s.start:9.3f} s{s.end:9.3f} s  {s.begins_with}" for s in found]
-        click.echo(safe("\n".join(lines)))
+        say("\n".join(lines))

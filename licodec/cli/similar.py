@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from licodec.cli import options, progress
-from licodec.cli.console import safe
+from licodec.cli.console import say
 
 
 @click.command()
@@ -32,4 +32,4 @@ def similar(*, files: tuple[str, ...], limits: tuple[tuple[str, int], ...], as_j
             f"{m.first} from {m.first_start:.2f} s, {m.second} from {m.second_start:.2f} s"
             for m in found
         ]
-        click.echo(safe("\n".join(lines) or "nothing alike"))
+        say("\n".join(lines) or "nothing alike")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from licodec.cli import options, progress
-from licodec.cli.console import safe
+from licodec.cli.console import say
 from licodec.errors import DamagedFileError, LimitError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def verify(*, file: str, fast: bool, limits: tuple[tuple[str, int], ...], as_jso
         report.result("", {**fields, "problems": [problem_fields(problem) for problem in problems]})
     if not as_json and not quiet:
         for problem in problems:
-            click.echo(safe(f"{file}: {problem}"))
+            say(f"{file}: {problem}")
         if not problems:
-            click.echo(safe(f"{file}: sound" + (" (symbols not checked)" if fast else "")))
+            say(f"{file}: sound" + (" (symbols not checked)" if fast else ""))
     if problems:
         raise DamagedFileError(f"{file}: {len(problems)} fault(s) found")
 

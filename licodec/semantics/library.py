@@ -2,14 +2,18 @@
 
 SQLite holds what the files say: heads, latents and times. A query is taken through each head to the space of its
 latents, q . (B s + m) = (B^T q) . s + q . m, so that what is compared with a million frames are a few numbers each, and
-exactly. `licodec[index]` adds LanceDB, which keeps the vectors themselves, for libraries that outgrow memory.
+exactly. `licodec[index]` adds LanceDB, which keeps the vectors themselves on the disk, for libraries that outgrow
+memory.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,45 +85,71 @@ class Store(Protocol):
 class Library:
     """The index of a directory. Use as a context manager.
 
-    Raises UsageError if the directory is not there or the index cannot be written.
+    backend: what searches, "numpy" or "lance"; None: LanceDB if the directory has a table of it.
+
+    Raises UsageError if the directory is not there, or the index cannot be read or written.
     """
 
-    def __init__(self, directory: str | Path, *, backend: str = "numpy", rebuild: bool = False) -> None:
+    def __init__(self, directory: str | Path, *, backend: str | None = None, rebuild: bool = False) -> None:
         self.directory = Path(directory)
         if not self.directory.is_dir():
             raise UsageError(f"{directory}: is not a directory")
-        if backend not in BACKENDS:
+        if backend not in (None, *BACKENDS):
             raise UsageError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
-        self._backend = backend
+        self._table = self.directory / LANCE_NAME
+        self.backend = backend or ("lance" if self._table.is_dir() else "numpy")
+        """What searches."""
         self.path = self.directory / INDEX_NAME
         self._stores: dict[Fingerprint, Store] = {}
         self._samples: dict[Fingerprint, Vectors] = {}
-        if rebuild:
-            self._remove()
-        try:
-            self._open()
-        except sqlite3.DatabaseError:
-            # Whatever is wrong with it: everything in it is in the files as well.
-            self._remove()
+        with self._told():
+            if rebuild:
+                self._remove()
             try:
                 self._open()
-            except sqlite3.Error as error:
-                raise UsageError(f"{self.path}: cannot be written: {error}") from error
+            except sqlite3.OperationalError:
+                raise  # it may be whole: another process may hold it
+            except sqlite3.DatabaseError:
+                # Whatever is wrong with it: everything in it is in the files as well.
+                self._remove()
+                self._open()
 
     def _open(self) -> None:
-        self._database = sqlite3.connect(self.path)
+        # Where nothing can be written, SQLite cannot lock either, and nobody else changes the index.
+        fixed = self.path.exists() and not os.access(self.directory, os.W_OK)
+        target = f"{self.path.absolute().as_uri()}?immutable=1" if fixed else self.path
+        self._database = sqlite3.connect(target, uri=fixed)
         try:
             self._database.execute("PRAGMA foreign_keys = ON")
+            # A power cut may cost the last files taken up, never the index: they are found new again.
+            self._database.execute("PRAGMA synchronous = NORMAL")
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"an index of version {version}")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.executescript(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {_VERSION}")
-            self._database.commit()
+            if not version:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.executescript(_SCHEMA)
+                self._database.execute(f"PRAGMA user_version = {_VERSION}")
+                self._database.commit()
         except sqlite3.Error:
             self._database.close()
             raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the database as the user's."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise UsageError(f"{self.path}: cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise UsageError(
+                f"{self.path}: is damaged ({error}): 'licodec index --rebuild {self.directory}' makes it anew"
+            ) from error
+
+    def remove_table(self) -> None:
+        """Remove the table of LanceDB, if there is one."""
+        shutil.rmtree(self._table, ignore_errors=True)
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -143,13 +173,28 @@ class Library:
     ) -> UpdateReport:
         """Bring the index up to date. Each file is taken up as a whole: an update that is interrupted keeps what it
         has, and the next one goes on. `progress` gets (files done, files)."""
-        found = dict(self._files())
-        known = {
+        with self._told():
+            return self._update(limits, progress)
+
+    def stale(self) -> int:
+        """Files that are new, changed or gone since the last update."""
+        found = {path: (state.st_size, state.st_mtime_ns) for path, state in self._files()}
+        with self._told():
+            known = {path: (size, mtime) for path, (_, size, mtime, _) in self._known().items()}
+        return sum(found.get(path) != known.get(path) for path in found.keys() | known.keys())
+
+    def _known(self) -> dict[str, tuple[int, int, int, bytes]]:
+        """(id, size, time of change, digest) by path."""
+        return {
             path: (number, size, mtime, digest)
             for number, path, size, mtime, digest in self._database.execute(
                 "SELECT id, path, size, mtime_ns, digest FROM files"
             )
         }
+
+    def _update(self, limits: Limits, progress: Callable[[int, int], None] | None) -> UpdateReport:
+        found = dict(self._files())
+        known = self._known()
         added = changed = 0
         gone = [number for path, (number, *_) in known.items() if path not in found]
         with self._database:
@@ -202,6 +247,11 @@ class Library:
             found = tracks(self.directory / path, limits)
         except LicodecError as error:
             problem = str(error)
+        self._put(path, state, digest, problem, found)
+
+    def _put(
+        self, path: str, state: tuple[int, int], digest: bytes, problem: str | None, found: Iterable[Track]
+    ) -> None:
         self._database.execute("DELETE FROM files WHERE path = ?", (path,))
         cursor = self._database.execute(
             "INSERT INTO files (path, size, mtime_ns, digest, problem) VALUES (?, ?, ?, ?, ?)",
@@ -213,6 +263,12 @@ class Library:
                 " mean, basis, segments, codes, times, end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (cursor.lastrowid, *_row(track)),
             )
+
+    def add(self, found: Iterable[Track]) -> None:
+        """Take up tracks of files that need not be there, for benchmarks; the next update removes those."""
+        with self._told(), self._database:
+            for track in found:
+                self._put(track.path.as_posix(), (0, 0), b"", None, [track])
 
     def fingerprints(self) -> list[Fingerprint]:
         """Of the heads in the index, the most frequent first."""
@@ -230,40 +286,74 @@ class Library:
         # By their best latents: with smoothing the order may change, so look at more than there shall be hits.
         heads, _ = self.store(fingerprint).top(query, _CANDIDATES * count)
         middle, deviation = background(self._samples[fingerprint] @ query)
-        hits = [
-            hit
-            for track in (self._track(int(head)) for head in heads)
-            for hit in moments_of(track, track.vectors() @ query, middle, deviation, moments)
-        ]
+        with self._told():
+            hits = [
+                hit
+                for track in (self._track(int(head)) for head in heads)
+                for hit in moments_of(track, track.cosines(query), middle, deviation, moments)
+            ]
         return sorted(hits, key=lambda hit: -hit.score)[:count]
 
     def store(self, fingerprint: Fingerprint) -> Store:
         """What finds the nearest latents under a fingerprint; made at the first call."""
         if fingerprint not in self._stores:
-            parts = self._parts(fingerprint)
-            self._samples[fingerprint] = _sample(parts)
-            if self._backend == "lance":
-                state = self._database.execute("SELECT coalesce(max(id), 0), count(*) FROM heads").fetchone()
-                self._stores[fingerprint] = LanceStore(self.directory / LANCE_NAME, fingerprint, parts, state)
-            else:
-                self._stores[fingerprint] = NumpyStore(parts)
+            with self._told():
+                sizes = self._sizes(fingerprint)
+                self._samples[fingerprint] = self._sample(fingerprint, sizes)
+                if self.backend == "lance":
+                    parts = self._parts(fingerprint, list(sizes))
+                    made = LanceStore(self._table, fingerprint, parts, sum(sizes.values()), self._state())
+                    self._stores[fingerprint] = made
+                else:
+                    self._stores[fingerprint] = NumpyStore(list(self._parts(fingerprint, list(sizes))))
         return self._stores[fingerprint]
 
-    def _parts(self, fingerprint: Fingerprint) -> list[Part]:
-        found = []
-        for number, components, steps, mean, basis, codes in self._database.execute(
-            "SELECT id, components, steps, mean, basis, codes FROM heads WHERE (provider, architecture, weights,"
-            " preprocessing, dimension) = (?, ?, ?, ?, ?) ORDER BY id",
-            _fields(fingerprint),
-        ):
-            head = _head(fingerprint, components, steps, mean, basis)
-            latents = np.frombuffer(codes, "<i4").reshape(-1, components) if components else np.zeros((1, 0), np.int32)
-            found.append(Part(number, head.matrix(), latents))
+    def _state(self) -> str:
+        """Differs whenever the index holds other heads than before."""
+        rows = self._database.execute(
+            "SELECT heads.id, files.digest FROM heads JOIN files ON files.id = heads.file ORDER BY heads.id"
+        )
+        digest = hashlib.sha256()
+        for number, file in rows:
+            digest.update(b"%d %s\n" % (number, file.hex().encode()))
+        return digest.hexdigest()[:32]
+
+    def _sizes(self, fingerprint: Fingerprint) -> dict[int, int]:
+        """Latents of the heads under a fingerprint, by number, in order."""
+        found = {
+            number: length // (4 * components) if components else 1
+            for number, length, components in self._database.execute(
+                "SELECT id, length(codes), components FROM heads WHERE (provider, architecture, weights, preprocessing,"
+                " dimension) = (?, ?, ?, ?, ?) ORDER BY id",
+                _fields(fingerprint),
+            )
+        }
         if not found:
             raise UnsupportedError(
                 f"{self.directory}: no file of the index has vectors of {fingerprint}; 'licodec realign' adds them"
             )
         return found
+
+    def _parts(self, fingerprint: Fingerprint, numbers: Iterable[int]) -> Iterator[Part]:
+        """Latents of heads, one after the other."""
+        for number in numbers:
+            components, steps, mean, basis, codes = self._database.execute(
+                "SELECT components, steps, mean, basis, codes FROM heads WHERE id = ?", (number,)
+            ).fetchone()
+            head = _head(fingerprint, components, steps, mean, basis)
+            latents = np.frombuffer(codes, "<i4").reshape(-1, components) if components else np.zeros((1, 0), np.int32)
+            yield Part(number, head.matrix(), latents)
+
+    def _sample(self, fingerprint: Fingerprint, sizes: dict[int, int]) -> Vectors:
+        """[vectors, dimension] at most so many, the same whenever the index is."""
+        every = max(1, -(-sum(sizes.values()) // _SAMPLE))
+        rows, position = {}, 0
+        for number, size in sizes.items():
+            chosen = np.arange(-position % every, size, every)
+            position += size
+            if len(chosen):
+                rows[number] = chosen
+        return np.concatenate([part.vectors(rows[part.head]) for part in self._parts(fingerprint, rows)])
 
     def _track(self, head: int) -> Track:
         path, *row = self._database.execute(
@@ -284,18 +374,6 @@ class Library:
             np.frombuffer(times, "<f8"),
             end,
         )
-
-
-def _sample(parts: Sequence[Part]) -> Vectors:
-    """[vectors, dimension] at most so many, the same whenever the index is."""
-    every = max(1, -(-sum(len(p.codes) for p in parts) // _SAMPLE))
-    chosen, position = [], 0
-    for part in parts:
-        rows = np.arange(-position % every, len(part.codes), every)
-        position += len(part.codes)
-        if len(rows):
-            chosen.append(part.vectors(rows))
-    return np.concatenate(chosen)
 
 
 def _fields(fingerprint: Fingerprint) -> tuple[str, str, str, str, int]:

@@ -22,7 +22,7 @@ from licodec.semantics.embedder import Embedder
 from licodec.semantics.fingerprint import Fingerprint
 from licodec.semantics.teacher import Teacher
 from licodec.semantics.track import readers
-from licodec.video.output import PartFile
+from licodec.video.output import PartFile, reserved_output
 
 _CRF = re.compile(r" crf=([0-9]+(?:\.[0-9]+)?)$")
 
@@ -64,7 +64,7 @@ def realign(
     output: None replaces the file itself, at once or not at all. weight: lambda.
 
     Raises:
-        UsageError: no such file, or an output that exists.
+        UsageError: no such file, an output that exists, or one that another process is working on.
         DamagedFileError: the file is damaged; it stays as it was.
     """
     started = time.monotonic()
@@ -72,7 +72,7 @@ def realign(
     target = path if output is None else Path(output)
     if target.resolve() != path.resolve():
         PartFile(target, overwrite=overwrite).discard()
-    with LinrReader(path, limits) as reader:
+    with reserved_output(target), LinrReader(path, limits) as reader:
         check_compute(reader.conf, reader.info, len(reader.pts), limits, printable(str(path)))
         heads = [chunk.fingerprint for chunk in readers(reader, limits, str(path))]
         teacher = Teacher(embedder, reader.info, weight)

@@ -58,7 +58,7 @@ def search_vector(query: Vectors, found: Sequence[Track], *, moments: int = 3) -
     about = found[0].fingerprint
     if any(t.fingerprint != about for t in found) or query.shape != (about.dimension,):
         raise UsageError("vectors of different embedders cannot be compared")
-    raw = [track.vectors() @ query for track in found]
+    raw = [track.cosines(query) for track in found]
     # Of frames that have a latent of their own, as the index keeps them: those between say nothing new.
     middle, deviation = background(np.concatenate([c[t.knots()] for t, c in zip(found, raw, strict=True)]))
     hits = [
@@ -120,9 +120,12 @@ def smoothed(track: Track, values: Reals, shots: Sequence[Shot]) -> Reals:
         times = track.times[part]
         reach = 3 * SMOOTH_SECONDS
         lows, highs = np.searchsorted(times, times - reach), np.searchsorted(times, times + reach, "right")
-        for i, (low, high) in enumerate(zip(lows, highs, strict=True)):
-            weights = np.exp(-0.5 * ((times[low:high] - times[i]) / SMOOTH_SECONDS) ** 2)
-            out[shot.first + i] = weights @ values[shot.first + low : shot.first + high] / weights.sum()
+        # All windows at once, as wide as the widest; what is outside a window's own weighs nothing.
+        near = lows[:, None] + np.arange((highs - lows).max())
+        inside = near < highs[:, None]
+        near = np.minimum(near, len(times) - 1)
+        weights = np.exp(-0.5 * ((times[near] - times[:, None]) / SMOOTH_SECONDS) ** 2) * inside
+        out[part] = (weights * values[part][near]).sum(axis=1) / weights.sum(axis=1)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,9 @@ def _cosines(projected: Any, codes: Any, scale: Any, first_row: Any, first_laten
 class LanceStore:
     """The vectors themselves in a table of LanceDB on disk, searched without an approximate index."""
 
-    def __init__(self, path: Path, fingerprint: Fingerprint, parts: Sequence[Part], state: Sequence[int]) -> None:
-        """`state`: of the index; a table of another state, or one that was not finished, is made anew."""
+    def __init__(self, path: Path, fingerprint: Fingerprint, parts: Iterable[Part], latents: int, state: str) -> None:
+        """parts: read once, and only where a table is made; latents: of all of them; state: of the index; a table of
+        another state, or one that was not finished, is made anew."""
         try:
             import lancedb
             import pyarrow
@@ -107,10 +108,10 @@ class LanceStore:
             raise needs("lancedb", "index", error) from None
         database = lancedb.connect(str(path))
         prefix = f"v{fingerprint.weights[:16]}_{fingerprint.dimension}_"
-        name = prefix + "_".join(str(number) for number in state)
+        name = prefix + state
         names = set(database.list_tables(limit=10_000).tables)
         self._table: Any = database.open_table(name) if name in names else None
-        if self._table is not None and self._table.count_rows() == sum(len(p.codes) for p in parts):
+        if self._table is not None and self._table.count_rows() == latents:
             return
         for old in names:
             if old.startswith(prefix):
@@ -148,7 +149,7 @@ class LanceStore:
         return found["head"].to_numpy()[order].astype(np.int64), cosines.astype(np.float32)
 
 
-def _batches(parts: Sequence[Part]) -> Any:
+def _batches(parts: Iterable[Part]) -> Any:
     """(heads, vectors) a few thousand at a time."""
     heads: list[npt.NDArray[np.int64]] = []
     vectors: list[Vectors] = []

@@ -78,6 +78,13 @@ class Track:
         found = self.latents(numbers) @ self._matrix[:, :-1].T + self._matrix[:, -1]
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-20)
 
+    def cosines(self, query: Vectors) -> Vectors:
+        """[frames] of a query of length 1 with every frame, as those of `vectors`, which are not made for it."""
+        known = np.column_stack([self.latents(np.arange(len(self))), np.ones(len(self))]).astype(np.float64)
+        matrix = self._matrix.astype(np.float64)
+        squared = ((known @ (matrix.T @ matrix)) * known).sum(axis=1)
+        return np.asarray(known @ (matrix.T @ query) / np.sqrt(np.maximum(squared, 1e-40)), np.float32)
+
     def frame_numbers(self, seconds: npt.ArrayLike) -> Reals:
         """Frame numbers at times, fractions between two frames of a segment; across a cut, and outside the video,
         the frame that is shown."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from licodec.container import printable
 from licodec.errors import LicodecError, UsageError
-from licodec.files import UnfinishedFile
+from licodec.files import UnfinishedFile, reserved
 from licodec.video.ffmpeg import reason
 from licodec.video.info import Frame, VideoInfo, check_planes
 
@@ -111,3 +115,15 @@ class PartFile:
 def write_error(path: Path | str, error: BaseException) -> UsageError:
     """The error for an output that cannot be written to its end, such as on a full disk."""
     return UsageError(f"{path}: cannot be written: {reason(error)}")
+
+
+@contextlib.contextmanager
+def reserved_output(path: Path) -> Iterator[None]:
+    """While the block runs no other process may work on this output: two would take each other's checkpoint or result
+    away. Raises UsageError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(reserved(Path(os.path.realpath(path))))
+        except OSError as error:
+            raise UsageError(f"{printable(str(path))}: cannot be written: {error.strerror or error}") from None
+        yield

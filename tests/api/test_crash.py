@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -152,6 +153,29 @@ def test_discarding_after_committing_removes_nothing_of_another(tmp_path: Path) 
     assert (tmp_path / "a").read_bytes() == b"2"
 
 
+def test_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes, then the name, then the directory: after a power cut there is the old file or the whole new one."""
+    done: list[object] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        done.append(("flush", status.st_ino, status.st_size if stat.S_ISREG(status.st_mode) else None))
+        fsync(descriptor)
+
+    def renamed(self: Path, target: Path) -> Path:
+        done.append("rename")
+        return replace(self, target)
+
+    part = UnfinishedFile(tmp_path / "a")
+    part.file.write(b"12345")
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    part.commit()
+    file, folder = (path.stat().st_ino for path in (tmp_path / "a", tmp_path))
+    assert done == [("flush", file, 5), "rename", ("flush", folder, None)]
+
+
 def test_names_of_the_greatest_length(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 255)
     with reserved(path):
@@ -217,11 +241,13 @@ def test_a_full_disk(clip: Path, small_disk: Path) -> None:
     output.write_bytes(b"old")
     filler = small_disk / "filler"
     filler.write_bytes(bytes(56 * 1024))
-    with pytest.raises((UsageError, OSError), match=r"disk is full|No space left"):
+    with pytest.raises(UsageError, match=r"out\.linr.*(disk is full|No space left)"):
         encode(clip, output, overwrite=True)
     assert output.read_bytes() == b"old"
     assert not [name for name in names(small_disk) if name.endswith((".part", ".lock"))]
     filler.unlink()
+    # Not even the first file of a checkpoint had room: there is nothing to go on from, and nothing to refuse.
+    (small_disk / "out.linr.resume").mkdir(exist_ok=True)
     encode(clip, output, overwrite=True, resume=True)
     with licodec.open(output) as video:
         assert len(video) == 4

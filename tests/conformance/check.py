@@ -68,8 +68,27 @@ def integers(path: Path, *, reference: bool = False) -> dict[str, Any]:
                 sha256(_symbols(reader.read_segment(i), reader.conf, reader.info, s.frame_count, reference))
                 for i, s in enumerate(reader.segments)
             ],
+            "meaning": _meaning(reader, reference),
             "ancillary": sha256([reader.ancillary(kind) for kind in ("auxS", "encS", "zzzz")]),
         }
+
+
+def _meaning(reader: Any, reference: bool) -> list[str]:
+    """Of each head: all numbers of it and of its latents."""
+    from licodec.container import DEFAULT_LIMITS, SEMANTIC_LATENTS
+    from licodec.semantics.reference import read_chunk
+    from licodec.semantics.track import readers
+
+    if reference:
+        frames = [s.frame_count for s in reader.segments]
+        slow = [read_chunk(payload, frames) for payload in reader.ancillary(SEMANTIC_LATENTS)]
+        return [sha256(m.fingerprint, m.steps, m.mean, m.basis, m.latents) for m in slow]
+    found = []
+    for chunk in readers(reader, DEFAULT_LIMITS, ""):
+        head, about = chunk.head(), chunk.fingerprint
+        names = (about.provider, about.architecture, bytes.fromhex(about.weights), about.preprocessing, about.dimension)
+        found.append(sha256(names, head.steps, head.mean, head.basis, [s.codes for s in chunk.segments()]))
+    return found
 
 
 def _symbols(payload: bytes, conf: bytes, info: Any, frames: int, reference: bool) -> object:

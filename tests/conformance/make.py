@@ -1,4 +1,6 @@
-"""Makes the files of this folder anew, with what every reader must get from them: python tests/conformance/make.py
+"""Makes the files of this folder anew, with what every reader must get from them.
+
+    python tests/conformance/make.py [NAME ...]      (all, or those named)
 
 Real files by the real encoder, small, one for each profile and feature. Beside each lie pictures that the reference
 renderer makes of it; manifest.json holds the SHA-256 of all integers. Files of a released version are never made anew:
@@ -7,6 +9,7 @@ they are added to, and stay decodable.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -21,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from api.movies import Movie, pan, ultrafast
+from semantics.samples import ColourEmbedder
 from video.clips import write_av_sound
 
 import licodec
@@ -28,6 +32,8 @@ from conformance.check import FOLDER, MANIFEST, files, integers, pictures
 from licodec.container import LinrReader, LinrWriter
 from licodec.fit.presets import PRESETS, Quality
 from licodec.model.latent_inr import LatentINRConfig
+from licodec.semantics import realign
+from licodec.semantics.embedder import Embedder
 from licodec.video.info import Frame, VideoInfo
 
 SMALL = VideoInfo(32, 24)
@@ -127,15 +133,18 @@ def make(name: str) -> None:
         encode("-", FOLDER / f"{name}.linr", network=name in NETWORKS, **settings)
 
 
-def encode(source: str | Path, target: Path, *, network: bool, **settings: object) -> None:
+def encode(
+    source: str | Path, target: Path, *, network: bool, embedder: Embedder | None = None, **settings: object
+) -> None:
     """With a network small and little trained, so that the file is too."""
+    keep = mock.patch.object(Quality, "bit_worth_overall", 0.0) if network else contextlib.nullcontext()
     with (
+        keep,
         mock.patch.dict(PRESETS, ultrafast=replace(PRESETS["ultrafast"], steps=40 if network else 0, width=4)),
         mock.patch("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf")),
-        mock.patch.object(Quality, "bit_worth_overall", 0.0),
         mock.patch("licodec.fit.latent_inr._CONFIG", TINY),
     ):
-        licodec.encode(source, target, ultrafast(**settings), overwrite=True)
+        licodec.encode(source, target, ultrafast(**settings), overwrite=True, embedder=embedder)
 
 
 def make_sound() -> None:
@@ -153,17 +162,33 @@ def make_sound() -> None:
             writer.finish()
 
 
+def make_meaning() -> None:
+    """Three segments under two heads, of which one has components and the other only a mean."""
+    target = FOLDER / "meaning.linr"
+    with mock.patch("licodec.encoder.open_source", lambda _: Source(variable())):
+        encode("-", target, network=False, embedder=ColourEmbedder(), crf=32.0, semantics_weight=1.0)
+    realign(target, ColourEmbedder("5e" * 32), weight=1e-6)
+
+
+SPECIAL = {"sound": make_sound, "meaning": make_meaning}
+
+
 def main() -> None:
     """See above."""
     FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
-    for name in MOVIES:
-        make(name)
-    make_sound()
+    names = sys.argv[1:] or [*MOVIES, *SPECIAL]
+    if not sys.argv[1:]:
+        for old in FOLDER.iterdir():
+            old.unlink()
+    for name in names:
+        if name in SPECIAL:
+            SPECIAL[name]()
+        else:
+            make(name)
     manifest = {}
     for path in files():
-        np.savez_compressed(path.with_suffix(".npz"), **pictures(path))
+        if path.stem in names:
+            np.savez_compressed(path.with_suffix(".npz"), **pictures(path))
         manifest[path.stem] = {"bytes": path.stat().st_size, "integers": integers(path)}
     MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n")
     total = sum(path.stat().st_size for path in FOLDER.iterdir())

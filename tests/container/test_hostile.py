@@ -243,6 +243,16 @@ def test_every_limit_is_checked_and_says_how_to_raise_it() -> None:
     refuse(packed, LimitError, "max_inflated_bytes", Limits(max_inflated_bytes=9))
 
 
+def test_salvage_counts_what_it_cannot_use_too() -> None:
+    data = file_of(SEGM, *[(b"zzzz", bytes([i]) * 9) for i in range(6)])[:-1]
+    for i in range(6):
+        data = data.replace(bytes([i]) * 9, bytes([i]) * 8 + b"!")
+    with LinrReader(data, salvage=True) as reader:
+        assert len(reader.segments) == 1
+    with pytest.raises(LimitError, match="max_chunks"):
+        LinrReader(data, Limits(max_chunks=3), salvage=True)
+
+
 def test_settings_that_are_not_text() -> None:
     data = file_of(SEGM, (b"encS", b"crf \xff"))
     refuse(data, DamagedFileError, "encS at byte .*not UTF-8 at byte 4")

@@ -21,6 +21,8 @@ from licodec.model.geometry import Geometry
 from licodec.model.pyramid import pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
+from licodec.semantics.chunk import Head, SegmentLatents, knot_count, write_chunk
+from licodec.semantics.fingerprint import Fingerprint
 from licodec.video.info import CHROMA_FORMATS, ChromaFormat, VideoInfo
 
 KEPT = (b"HEAD", b"CONF", b"SEGM", b"INDX", b"encS", b"zzzz")
@@ -60,6 +62,9 @@ def main() -> None:
             payload = _payload(chroma, frames, width, height, network=network)
             for name in ("entropy", "agreement", "player"):
                 add(name, bytes([choice]) + payload)
+    for choice, frames in enumerate(((1,), (9, 4), (2, 1, 17))):
+        for components in (0, 2):
+            add("meaning", bytes([choice]) + _meaning(frames, components))
     print({name: len(list((CORPUS / name).iterdir())) for name in NAMES})
 
 
@@ -89,6 +94,15 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
                 p.levels[g] = SparseLevels.of(_sparse(random, p.levels[g].shape, 5, 0.02))
             symbols.pictures[picture.frame] = p
     return write_segment(symbols, geometry, config)
+
+
+def _meaning(frames: tuple[int, ...], components: int) -> bytes:
+    random = np.random.default_rng(components)
+    about = Fingerprint("fake", "vectors", "0f" * 32, "none", 6)
+    mean, basis = random.integers(-90, 90, 6, np.int32), random.integers(-20, 20, (6, components), np.int32)
+    codes = [random.integers(-9, 9, (knot_count(n, 2), components), np.int32) for n in frames]
+    segments = [SegmentLatents(n, 2, c) for n, c in zip(frames, codes, strict=True)]
+    return write_chunk(Head(about, mean, basis, (20, *[24] * components)), segments)
 
 
 if __name__ == "__main__":

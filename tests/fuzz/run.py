@@ -25,7 +25,7 @@ from random import Random
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CORPUS = HERE / "corpus"
-NAMES = ("container", "sealed", "header", "config", "entropy", "agreement", "player")
+NAMES = ("container", "sealed", "header", "config", "entropy", "agreement", "player", "meaning")
 LONGEST = 4096
 """Bytes of an input."""
 KEPT = 30

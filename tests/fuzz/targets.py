@@ -31,6 +31,9 @@ from licodec.model.config import PROFILE_DEFAULT, PROFILE_PAPER, ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.latent_inr import LatentINRConfig
 from licodec.profiles import check_compute, open_player
+from licodec.semantics.chunk import ChunkReader
+from licodec.semantics.reference import read_chunk
+from licodec.semantics.track import Track
 from licodec.video.info import CHROMA_FORMATS, VideoInfo
 
 REFUSED = (DamagedFileError, UnsupportedError, LimitError)
@@ -153,8 +156,33 @@ def player(data: bytes) -> None:
             assert plane.max() <= 256
 
 
+def meaning(data: bytes) -> None:
+    """A chunk `semL`: the fast and the slow reader find the same integers, and every vector is one; or both refuse."""
+    frames = ((1,), (9, 4), (2, 1, 17))[data[0] % 3 if data else 0]
+    payload = data[1:]
+    chunk = ChunkReader(payload, frames, Limits(max_latent_values=4096))
+    try:
+        slow = read_chunk(payload, frames)
+    except DamagedFileError:
+        slow = None
+    try:
+        head, segments = chunk.head(), chunk.segments()
+    except DamagedFileError:
+        assert slow is None, "only the fast reader refuses"
+        raise
+    assert slow is not None, "only the slow reader refuses"
+    assert sha256(slow.steps, slow.mean, slow.basis, slow.latents) == sha256(
+        head.steps, head.mean, head.basis, [s.codes for s in segments]
+    )
+    firsts = tuple(np.cumsum([0, *frames[:-1]]).tolist())
+    vectors = Track(Path(), head, tuple(segments), firsts, np.arange(sum(frames)) / 25, sum(frames) / 25).vectors()
+    assert vectors.shape == (sum(frames), head.fingerprint.dimension)
+    assert np.isfinite(vectors).all()
+    assert (np.linalg.norm(vectors, axis=1) < 1.001).all()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    f.__name__: f for f in (container, sealed, header, config, entropy, agreement, player)
+    f.__name__: f for f in (container, sealed, header, config, entropy, agreement, player, meaning)
 }
 
 

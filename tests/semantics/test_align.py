@@ -126,5 +126,5 @@ def test_strides() -> None:
 
 def test_budget() -> None:
     assert allowed_bytes(1000) == FLOOR
-    assert allowed_bytes(10**7) == 200_000
+    assert allowed_bytes(10**7) == 150_000
     assert weight_of_cosine(0.01, 1000, 50.0) == pytest.approx(0.01 * 65025 * 1000 / 50)

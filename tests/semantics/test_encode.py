@@ -153,6 +153,26 @@ def test_several_heads(plain: Path, tmp_path: Path) -> None:
     assert verify(path) == []
 
 
+def test_two_at_once_do_not_lose_a_head(plain: Path, tmp_path: Path) -> None:
+    """The one that ended last would put back a file without the head of the other."""
+    path = tmp_path / "a.linr"
+    path.write_bytes(plain.read_bytes())
+    first, second = ColourEmbedder(), ColourEmbedder("c1" * 32)
+    refused: list[str] = []
+
+    def meanwhile(_: licodec.Progress) -> None:
+        if not refused:
+            with pytest.raises(UsageError, match="another licodec is writing it") as caught:
+                realign(path, second)
+            refused.append(str(caught.value))
+
+    realign(path, first, progress=meanwhile)
+    assert refused[0].startswith(f"{path}: ")
+    realign(path, second)
+    assert fingerprints(path) == [first.fingerprint, second.fingerprint]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.linr"]
+
+
 def test_two_heads_of_one_fingerprint_are_refused(aligned: tuple[Path, licodec.EncodeReport], tmp_path: Path) -> None:
     front = [c for c in rebuild.split(aligned[0].read_bytes()) if c[0] not in (b"INDX", b"ENDF")]
     front.append(next(c for c in front if c[0] == b"semL"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,11 @@ import pytest
 
 from licodec.errors import UnsupportedError, UsageError
 from licodec.semantics import Library, search_vector, tracks
+from licodec.semantics import library as library_module
 from licodec.semantics.embedder import unit
+from licodec.semantics.fingerprint import Fingerprint
 from licodec.semantics.library import INDEX_NAME
-from licodec.semantics.stores import NumpyStore, Part
+from licodec.semantics.stores import LanceStore, NumpyStore, Part
 
 from .samples import directions, fingerprint, held, write
 
@@ -93,6 +98,129 @@ def test_lance_finds_the_same(folder: Path) -> None:
         lance.update()
         hits = lance.search(PLACES[0], fingerprint(), count=10)
     assert folder / "new.linr" in {h.path for h in hits}
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_table_never_outlives_what_it_was_made_of(folder: Path, rebuild: bool) -> None:
+    """Also where numbers and counts are as before: the file with the last number changes, as long as it was."""
+    pytest.importorskip("lancedb", reason="needs the extra 'index'")
+    last = folder / "zz.linr"
+    for place in (PLACES[4], PLACES[6]):
+        write(last, [held(place, 20, 3)])
+        with Library(folder, backend="lance", rebuild=rebuild) as library:
+            library.update()
+            heads, _ = library.store(fingerprint()).top(place, 3)
+            assert last in {library._track(int(head)).path for head in heads}
+
+
+def test_the_backend_is_remembered(folder: Path) -> None:
+    pytest.importorskip("lancedb", reason="needs the extra 'index'")
+    counts(folder)
+    with Library(folder) as library:
+        assert library.backend == "numpy"
+    with Library(folder, backend="lance") as library:
+        library.store(fingerprint())
+    with Library(folder) as library:
+        assert isinstance(library.store(fingerprint()), LanceStore)
+        library.remove_table()
+    with Library(folder) as library:
+        assert isinstance(library.store(fingerprint()), NumpyStore)
+
+
+def test_a_table_that_is_there_needs_no_latents(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may not fit into memory: only the sample of the background is read."""
+    pytest.importorskip("lancedb", reason="needs the extra 'index'")
+    counts(folder)
+    with Library(folder, backend="lance") as library:
+        wanted = library.search(PLACES[1], fingerprint(), count=3)
+    monkeypatch.setattr(library_module, "_SAMPLE", 7)
+    read: list[int] = []
+    real = Library._parts
+
+    def counting(self: Library, about: Fingerprint, numbers: Iterable[int]) -> Iterator[Part]:
+        for part in real(self, about, numbers):
+            read.append(part.head)
+            yield part
+
+    monkeypatch.setattr(Library, "_parts", counting)
+    with Library(folder) as library:
+        found = library.search(PLACES[1], fingerprint(), count=3)
+    assert [h.path for h in found] == [h.path for h in wanted]
+    assert len(read) <= 7
+
+
+def test_what_changed_since_is_counted(folder: Path) -> None:
+    counts(folder)
+    with Library(folder) as library:
+        assert library.stale() == 0
+        write(folder / "clip01.linr", [held(PLACES[3], 9)])
+        (folder / "clip02.linr").unlink()
+        write(folder / "new.linr", [held(PLACES[3], 9)])
+        assert library.stale() == 3
+
+
+def test_an_index_that_another_process_holds_is_not_removed(folder: Path) -> None:
+    counts(folder)
+    (folder / "clip02.linr").unlink()
+    other = sqlite3.connect(folder / INDEX_NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with Library(folder) as library:
+        assert len(library.fingerprints()) == 1
+        library._database.execute("PRAGMA busy_timeout = 10")
+        with pytest.raises(UsageError, match="cannot be used: database is locked"):
+            library.update()
+    other.execute("ROLLBACK")
+    other.close()
+    assert counts(folder) == (0, 0, 1, 11)
+
+
+def test_an_index_that_another_process_makes_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **options, timeout=0.01))
+    other = real(tmp_path / INDEX_NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(UsageError, match="cannot be used: database is locked"):
+        Library(tmp_path)
+    assert (tmp_path / INDEX_NAME).exists()
+    other.close()
+
+
+def test_an_index_damaged_inside_is_told(folder: Path) -> None:
+    counts(folder)
+    path = folder / INDEX_NAME
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xa5" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"is damaged .*index --rebuild"), Library(folder) as library:
+        library.update()
+    assert counts(folder, rebuild=True) == (12, 0, 0, 0)
+
+
+def test_a_directory_that_cannot_be_written_is_searched_all_the_same(folder: Path) -> None:
+    """As another user where this is root, who may write anywhere."""
+    counts(folder)
+    for part in (folder, *folder.parents[:3]):
+        part.chmod(0o755)
+    folder.chmod(0o555)
+    code = (
+        "import os, sys\n"
+        "from licodec.semantics import Library, tracks\n"
+        "query = tracks(sys.argv[1] + '/clip01.linr')[0].at([0.5])[0]\n"
+        "for user in (None, 65534):\n"  # everything is imported while it can be
+        "    if user and os.geteuid() == 0: os.setuid(user)\n"
+        "    with Library(sys.argv[1]) as library:\n"
+        "        (about,) = library.fingerprints()\n"
+        "        print(library.search(query, about, count=1)[0].path.name, library.stale())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    folder.chmod(0o755)
+    assert done.stdout == 2 * "clip01.linr 0\n", done.stderr
 
 
 def test_an_interrupted_update_loses_nothing(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from licodec.errors import DamagedFileError, LicodecError, UnsupportedError, UsageError
 from licodec.semantics import find_shots, search, search_vector, shots, similar, tracks
 from licodec.semantics.embedder import Vectors, unit
+from licodec.semantics.retrieval import SMOOTH_SECONDS, smoothed
 
 from .samples import (
     DIMENSION,
@@ -125,6 +127,32 @@ def test_files_that_are_left_out_are_told(tmp_path: Path) -> None:
         search("green", [tmp_path / "b.linr"], embedder)
     with pytest.raises(DamagedFileError, match=r"c\.linr"):
         search("green", [tmp_path / "c.linr"], embedder)
+
+
+def test_cosines_are_those_of_the_vectors(tmp_path: Path) -> None:
+    write(tmp_path / "a.linr", [held(BIRD, 30, 1), held(BIKE, 12, 2)], stride=4)
+    (track,) = tracks(tmp_path / "a.linr")
+    for query in (BIRD, BIKE, CLOCK):
+        np.testing.assert_allclose(track.cosines(query), track.vectors() @ query, atol=1e-6)
+
+
+def test_smoothing_is_a_gaussian_mean_inside_a_shot(tmp_path: Path) -> None:
+    """Each frame by a sum of its own, at uneven times too."""
+    write(tmp_path / "a.linr", [held(BIRD, 30, 1), held(BIKE, 12, 2)])
+    (track,) = tracks(tmp_path / "a.linr")
+    random = np.random.default_rng(0)
+    uneven = replace(track, times=np.cumsum(random.uniform(0.01, 0.6, len(track))))
+    values = random.normal(size=len(track))
+    for t in (track, uneven):
+        parts = find_shots(t)
+        assert [part.first for part in parts] == [0, 30]
+        smooth = smoothed(t, values, parts)
+        for part in parts:
+            frames = np.arange(part.first, part.last + 1)
+            for i in frames:
+                gap = t.times[frames] - t.times[i]
+                weights = np.exp(-0.5 * (gap / SMOOTH_SECONDS) ** 2) * (abs(gap) <= 3 * SMOOTH_SECONDS + 1e-9)
+                assert smooth[i] == pytest.approx(weights @ values[frames] / weights.sum(), rel=1e-2, abs=1e-2)
 
 
 @pytest.mark.parametrize("query", ["", " ", "\t\n"])
