@@ -19,6 +19,7 @@ from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.renderer import Renderer
 from licodec.render.resample import Sampling, Taps, View, samplings
+from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
 
@@ -39,17 +40,20 @@ class TorchRenderer(Renderer[Tensor]):
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(shape, device=self.device)
 
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Tensor:
-        rows, columns = self._shapes[step]
+    def _empty(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.empty(shape, device=self.device)
+
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Tensor:
+        nodes, (rows, columns) = self._nodes_around(nodes, spacing, step, window)
         size = (nodes.shape[0] * spacing // step[1], nodes.shape[1] * spacing // step[0])
         channels = self.upload(nodes.reshape(*nodes.shape[:2], -1)).permute(2, 0, 1)[None]
-        full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, :rows, :columns]
-        return full.permute(1, 2, 0).reshape(rows, columns, *nodes.shape[2:])
+        full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, rows, columns]
+        return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Tensor:
-        rows, columns = self._shapes[step]
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Tensor:
+        nodes, (rows, columns) = self._nodes_around(nodes, NODE, step, window)
         across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
-        return across.repeat_interleave(NODE // step[1], 0)[:rows, :columns]
+        return across.repeat_interleave(NODE // step[1], 0)[rows, columns]
 
     def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
         if plane.shape not in self._halves:
