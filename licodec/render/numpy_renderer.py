@@ -87,7 +87,7 @@ class NumpyRenderer(Renderer[Floats]):
         steps = [self.geometry.step(i) for i in range(len(content.planes))]
         around = window.read_by_network(self.geometry)
         rows, columns = around.shape((2, 2))
-        x = np.empty((rows, columns, input_channels(self.geometry)), np.float32)
+        x = np.empty((1, rows, columns, input_channels(self.geometry)), np.float32)
         apart = _NOTHING if content.apart is None else content.apart[around.of((1, 1))]
         phases = network.phases(around).numpy()
         kernels.pack(
@@ -97,9 +97,9 @@ class NumpyRenderer(Renderer[Floats]):
             (phases[:2, :, 0], phases[2:, 0]),
             self.geometry.subsampling,
             INPUT_SCALE,
-            x,
+            x[0],
         )
-        packed = network.run(torch.from_numpy(x).permute(2, 0, 1)[None], torch.from_numpy(latent))
+        packed = network.run(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(latent))
         corner = (window.top - around.top) // 2, (window.left - around.left) // 2
         shown = [p[window.of(step)] for p, step in zip(content.planes, steps, strict=True)]
         out = [np.empty(p.shape, np.float32) for p in shown]
