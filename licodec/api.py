@@ -27,6 +27,7 @@ from licodec.model.geometry import Geometry
 from licodec.profiles import Player, check_compute, open_player
 from licodec.render.device import open_renderer
 from licodec.render.resample import View
+from licodec.render.window import Window, seen
 from licodec.runtime import pick_device
 from licodec.video.info import Frame as RawFrame
 from licodec.video.info import Plane, VideoInfo
@@ -57,6 +58,8 @@ class VideoMetadata:
     """Size of the file on disk."""
     bits_per_pixel: float
     """Bits of the whole file per luma sample."""
+    bit_rate: float
+    """Bits of the whole file per second."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Frame:
     """[3, height, width] RGB on the video's device; uint8, or uint16 for more than 8 bits."""
     pts_seconds: float
     duration_seconds: float
+
+    def __iter__(self) -> Iterator[torch.Tensor | float]:
+        """data, pts_seconds, duration_seconds"""
+        return iter((self.data, self.pts_seconds, self.duration_seconds))
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,13 @@ class FrameBatch:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def __getitem__(self, index: int) -> Frame:
+        """One of them; raises IndexError."""
+        return Frame(self.data[index], float(self.pts_seconds[index]), float(self.duration_seconds[index]))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[i] for i in range(len(self)))
 
 
 class Video:
@@ -140,6 +154,7 @@ class Video:
             num_segments=len(self._firsts),
             size_bytes=size,
             bits_per_pixel=8 * size / (count * info.width * info.height),
+            bit_rate=float(8 * size / (end - begin)),
         )
 
     def __len__(self) -> int:
@@ -194,25 +209,29 @@ class Video:
 
     def planes(self, index: int, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes of a frame in the video's own format, in a view (default: as it is)."""
-        return self._renderer.download(*self._seen(self._at_index(index), view))
+        return self._renderer.download(*self._seen(self._at_index(index, self._window(view)), view))
 
     def planes_at(self, t: Fraction | float, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes at any time. Between two frames of a segment, what the function says; across a cut, and
         outside the video, the frame shown."""
-        return self._renderer.download(*self._seen(self._at_time(t), view))
+        return self._renderer.download(*self._seen(self._at_time(t, self._window(view)), view))
 
     def frames(self) -> Iterator[RawFrame]:
         """All frames at native size, in order, one at a time."""
         for i in range(len(self)):
             yield RawFrame(self.planes(i), self._pts[i], int(self.duration(i) / self.info.time_base))
 
-    def _at_index(self, index: int) -> tuple[Any, ...]:
-        """Working planes of a frame, as the renderer has them."""
+    def _window(self, view: View | None) -> Window | None:
+        """What of a picture a view needs; None: everything."""
+        return None if view is None else seen(view.region, view.size, self._renderer.geometry)
+
+    def _at_index(self, index: int, window: Window | None = None) -> tuple[Any, ...]:
+        """Working planes of a frame, as the renderer has them; right in a window."""
         segment, local = self._place(index)
         player = self._player(segment)
-        return player.render(local) if player else self._instead(segment)
+        return player.render(local, window=window) if player else self._instead(segment)
 
-    def _at_time(self, t: Fraction | float) -> tuple[Any, ...]:
+    def _at_time(self, t: Fraction | float, window: Window | None = None) -> tuple[Any, ...]:
         time = self.exact(t)
         index = self.frame_at(time)
         segment, local = self._place(index)
@@ -222,7 +241,7 @@ class Video:
         share = 0.0
         if index + 1 < len(self) and local + 1 < player.frames and time > self.time(index):
             share = float((time - self.time(index)) / (self.time(index + 1) - self.time(index)))
-        return player.between(local, share)
+        return player.between(local, share, window=window)
 
     def _seen(self, planes: tuple[Any, ...], view: View | None) -> tuple[tuple[Any, ...], VideoInfo]:
         """Working planes in a view, and what they are."""
@@ -297,6 +316,14 @@ class Video:
             return self.get_frames_at(range(*key.indices(len(self)))).data
         return self.get_frame_at(key).data
 
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """[3, h, w] of each frame in order."""
+        return (self.get_frame_at(i).data for i in range(len(self)))
+
+    def get_all_frames(self) -> FrameBatch:
+        """Every frame of the video, in memory at once."""
+        return self.get_frames_at(range(len(self)))
+
     def get_frame_at(self, index: int) -> Frame:
         """The frame with an index; negative ones count from the end. Raises IndexError."""
         index = operator.index(index)
@@ -328,14 +355,13 @@ class Video:
 
     def get_frames_played_in_range(self, start_seconds: float, stop_seconds: float) -> FrameBatch:
         """Every frame played in the half-open range of time."""
-        if start_seconds > stop_seconds:
+        start, stop = self.exact(start_seconds), self.exact(stop_seconds)
+        if start > stop:
             raise UsageError(f"range {start_seconds} to {stop_seconds} s ends before it starts")
-        chosen = [
-            i
-            for i in range(len(self))
-            if self.time(i) < Fraction(stop_seconds) and self.time(i) + self.duration(i) > Fraction(start_seconds)
-        ]
-        return self.get_frames_at(chosen if start_seconds < stop_seconds else [])
+        chosen = range(len(self)) if start < stop else range(0)
+        return self.get_frames_at(
+            [i for i in chosen if self.time(i) < stop and self.time(i) + self.duration(i) > start]
+        )
 
     def render(
         self,
@@ -347,7 +373,8 @@ class Video:
 
         roi: (x, y, width, height) in the video's luma samples; without `size` it is rendered at its own.
         """
-        return self._renderer.rgb(*self._seen(self._at_time(t), View.of(self.info, size, roi, self._limits)))
+        view = View.of(self.info, size, roi, self._limits)
+        return self._renderer.rgb(*self._seen(self._at_time(t, self._window(view)), view))
 
     def close(self) -> None:
         """Close the file."""

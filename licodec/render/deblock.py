@@ -41,7 +41,7 @@ def strengths(
         part = slice(rows.start // CELL, -(-rows.stop // CELL)), slice(columns.start // CELL, -(-columns.stop // CELL))
     left = np.zeros((part[0].stop - part[0].start, part[1].stop - part[1].start), np.float32)
     above = np.zeros_like(left)
-    corner, strength = (part[0].start, part[1].start), np.float32(1.0 if fields else _INTRA)
+    corner, strength = (part[0].start, part[1].start), 1.0 if fields else _INTRA
     _mark_coded(sizes, levels.index, levels.shape, corner, strength, left, above)
     for field in fields:
         _mark_apart(field.vectors, step, (step[0] * UNIT, step[1] * UNIT), corner, strength, left, above)

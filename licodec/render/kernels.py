@@ -145,18 +145,18 @@ def pack(
     y, u, v = planes
     for r in range(out.shape[0]):
         row = out[r]
-        _fold(y, r, 2, 2, np.float32(128), scale, False, row, 0)
+        _fold(y, r, 2, 2, 128.0, scale, False, row, 0)
         channel = 4
         if u.size:
             fx, fy = 2 // step[0], 2 // step[1]
-            _fold(u, r, fx, fy, np.float32(128), scale, False, row, channel)
-            _fold(v, r, fx, fy, np.float32(128), scale, False, row, channel + fx * fy)
+            _fold(u, r, fx, fy, 128.0, scale, False, row, channel)
+            _fold(v, r, fx, fy, 128.0, scale, False, row, channel + fx * fy)
             channel += 2 * fx * fy
         if apart.size:
-            _fold(apart, r, 2, 2, np.float32(0), scale, True, row, channel)
+            _fold(apart, r, 2, 2, 0.0, scale, True, row, channel)
         else:
             row[:, channel : channel + 4] = 0
-        _fold(residual, r, 2, 2, np.float32(0), scale, False, row, channel + 4)
+        _fold(residual, r, 2, 2, 0.0, scale, False, row, channel + 4)
         down, across = phases
         for c in range(out.shape[1]):
             row[c, channel + 8], row[c, channel + 9] = down[0, r], down[1, r]

@@ -218,9 +218,7 @@ class Renderer(ABC, Generic[Array]):
         """The sum in the range of samples."""
         return (plane + other).clip(0, PEAK)
 
-    def _positions(
-        self, vectors: npt.NDArray, window: Window, *, smooth: bool = False
-    ) -> dict[tuple[int, int], Array]:
+    def _positions(self, vectors: npt.NDArray, window: Window, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
         """For each step: [rows, columns, 2] where the samples of such a plane in a window read along motion vectors.
 
         `smooth`: along vectors interpolated between the nodes, and not those of their cells.
@@ -238,7 +236,7 @@ class Renderer(ABC, Generic[Array]):
     def _residual(
         self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float, part: tuple[slice, slice]
     ) -> list[Array]:
-        """[rows, columns] of each plane of a group, in a part of it: inverse transforms of the blocks that hold anything."""
+        """[rows, columns] of each plane of a group, in a part of it: inverse transforms of what blocks hold."""
         rows, columns = part
         # In whole blocks of the largest size.
         top, left = rows.start // SUPER * SUPER, columns.start // SUPER * SUPER
@@ -257,13 +255,14 @@ class Renderer(ABC, Generic[Array]):
         self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window
     ) -> tuple[npt.NDArray, tuple[slice, slice]]:
         """The nodes that a window reads, one more on each side; its (rows, columns) in what they are enlarged to."""
-        (top, left), out, places = (window.top // spacing - 1, window.left // spacing - 1), nodes, []
-        ends = -(-window.bottom // spacing) + 1, -(-window.right // spacing) + 1
-        out = out[max(top, 0) : ends[0], max(left, 0) : ends[1]]
-        for start, wanted, size in zip((top, left), window.of(step), (spacing // step[1], spacing // step[0]), strict=True):
-            origin = max(start, 0) * size
-            places.append(slice(wanted.start - origin, wanted.stop - origin))
-        return out, (places[0], places[1])
+        top, left = max(window.top // spacing - 1, 0), max(window.left // spacing - 1, 0)
+        part = nodes[top : -(-window.bottom // spacing) + 1, left : -(-window.right // spacing) + 1]
+        rows, columns = window.of(step)
+        down, across = top * spacing // step[1], left * spacing // step[0]
+        return part, (
+            slice(rows.start - down, rows.stop - down),
+            slice(columns.start - across, columns.stop - across),
+        )
 
     # What each kind of array needs of its own.
 
@@ -279,7 +278,7 @@ class Renderer(ABC, Generic[Array]):
 
     @abstractmethod
     def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Array:
-        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at a plane's samples in a window."""
+        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at the samples of a window."""
 
     @abstractmethod
     def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Array:

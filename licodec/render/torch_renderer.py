@@ -18,7 +18,7 @@ from licodec.model.motion import NODE
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.renderer import Renderer
-from licodec.render.resample import Sampling, Taps, View, samplings
+from licodec.render.resample import Sampling, Taps, View, nearby, samplings
 from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
@@ -78,6 +78,7 @@ class TorchRenderer(Renderer[Tensor]):
         return tuple(self._read(plane, s) for plane, s in zip(planes, samplings(view, info), strict=True))
 
     def _read(self, plane: Tensor, sampling: Sampling) -> Tensor:
+        plane, sampling = nearby(plane, sampling)
         rows, columns = sampling.rows, sampling.columns
         plane = self._taps(rows.mean).of_rows(plane) if rows.mean else plane
         plane = self._taps(columns.mean).of_columns(plane) if columns.mean else plane

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from licodec.model.geometry import BLEND, Geometry
-from licodec.model.motion import NODE, UNIT, Vectors
+from licodec.model.motion import NODE, UNIT
 
 _DEBLOCK = 16
 """Luma samples around a place that decide how its edges are smoothed: a chroma cell."""
@@ -77,7 +78,7 @@ class Window:
         """What is needed so that this is right when edges have been smoothed."""
         return _cut(self, _DEBLOCK, BLEND, geometry)
 
-    def followed(self, vectors: Vectors, geometry: Geometry, *, smooth: bool = False) -> Window:
+    def followed(self, vectors: npt.NDArray, geometry: Geometry, *, smooth: bool = False) -> Window:
         """What this reads of a reference along motion vectors (quarter samples); `smooth`: interpolated ones."""
         (rows, columns), reach = vectors.shape[:2], int(smooth)
         y0, y1 = max(self.top // NODE - reach, 0), min(-(-self.bottom // NODE) + reach, rows)
