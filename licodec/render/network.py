@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,15 +23,17 @@ from licodec.render.window import Window
 
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
-    """float32 means float32: left alone, cuDNN takes TF32 for it, with its 10 bits."""
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
+def without_tf32() -> Iterator[None]:
+    """float32 means float32: left alone, cuDNN takes TF32 for it, with its 10 bits, and a user may let cuBLAS do so."""
+    parts: Any = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
     try:
         yield
     finally:
-        convolutions.fp32_precision = before
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision
 
 
 class Network:
@@ -86,7 +89,7 @@ class Network:
     def run(self, x: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         """[1, content, rows, columns] of packed inputs [1, inputs, rows, columns], channels last, less OUTPUT_SCALE."""
         factors = synthesis.modulations(self._weights, latent[None], self._layers, self._rank)
-        with _without_tf32():
+        with without_tf32():
             for i, factor in enumerate(factors):
                 kernel, bias = self._weights[6 * i], self._weights[6 * i + 1]
                 x = F.conv2d(x, (kernel * factor[0, ..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)

@@ -110,11 +110,8 @@ class Contents(Generic[Array]):
         symbols = self._symbols.pictures[picture.frame]
         fields = self.motion[picture.frame]
         references = [self._kept[f.target].planes for f in fields]
-        window = self._window(picture.frame)
-        around = window.before_deblocking(self._renderer.geometry)
-        prediction = self._renderer.predict(fields, symbols.blend, references, around)
         steps = [self._symbols.step(picture, g) for g in range(len(symbols.levels))]
-        return self._renderer.reconstruct(prediction, fields, symbols, steps, window)
+        return self._renderer.content(fields, symbols, references, steps, self._window(picture.frame))
 
 
 def _ahead(batches: Iterator[list[Picture]]) -> Iterator[list[Picture]]:

@@ -87,6 +87,19 @@ class Renderer(ABC, Generic[Array]):
 
     # What is the same for every kind of array.
 
+    def content(
+        self,
+        fields: Sequence[Field],
+        symbols: PictureSymbols,
+        references: Sequence[tuple[Array, ...]],
+        steps: Sequence[float],
+        window: Window,
+    ) -> Content[Array]:
+        """The content of a picture, right in a window: `predict`, then `reconstruct`."""
+        around = window.before_deblocking(self.geometry)
+        prediction = self.predict(fields, symbols.blend, references, around)
+        return self.reconstruct(prediction, fields, symbols, steps, window)
+
     def predict(
         self,
         fields: Sequence[Field],
