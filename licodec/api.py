@@ -34,6 +34,8 @@ from licodec.video.info import Plane, VideoInfo
 
 _PLAYERS = 2
 """Segments kept open: their symbols and latest pictures stay in memory."""
+_MANY = 2000
+"""Frames from which on it pays to compile the renderer for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Video:
         *,
         device: str = "cpu",
         exact: bool = True,
+        fused: bool | None = False,
         limits: Limits = DEFAULT_LIMITS,
         salvage: bool = False,
     ) -> None:
@@ -128,7 +131,8 @@ class Video:
         self._pts = self._reader.pts
         self._durations = self._reader.durations
         self._firsts = [s.first_frame for s in self._reader.segments]
-        self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact)
+        fused = len(self) >= _MANY if fused is None else fused
+        self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact, fused=fused)
         self._players: OrderedDict[int, Player[Any]] = OrderedDict()
         self._lost: set[int] = set()
         self._stand_in: tuple[int, tuple[Any, ...]] | None = None
@@ -405,6 +409,7 @@ def open(
     *,
     device: str = "cpu",
     exact: bool = True,
+    fused: bool | None = False,
     limits: Limits = DEFAULT_LIMITS,
     salvage: bool = False,
 ) -> Video:
@@ -416,6 +421,7 @@ def open(
             parsed on the CPU.
         exact: compute in float32 throughout. Without, the synthesis network computes in half precision on CUDA:
             faster, and a few samples in a thousand differ by one code value.
+        fused: on CUDA, let torch.compile make one kernel of many, which takes seconds once; None: for long videos.
         limits: what to refuse.
         salvage: open a damaged file too. A picture of a segment that is lost is the last one before it that is
             left (at the beginning, the first one behind it), and `Video.problems` tells what is damaged.
@@ -423,4 +429,4 @@ def open(
     Raises:
         LicodecError: of the kind that fits: what is not a `.linr` file, or damaged, or too large; no such device.
     """
-    return Video(source, device=device, exact=exact, limits=limits, salvage=salvage)
+    return Video(source, device=device, exact=exact, fused=fused, limits=limits, salvage=salvage)

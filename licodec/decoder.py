@@ -105,7 +105,7 @@ def decode(
     if same_file(input, target):
         raise UsageError(f"{target}: is the input too; name another output")
     use_threads(settings.threads)
-    with Video(input, device=settings.device, limits=settings.limits, salvage=settings.salvage) as video:
+    with Video(input, device=settings.device, fused=None, limits=settings.limits, salvage=settings.salvage) as video:
         view = _view(video.info, settings)
         times = _times(video, settings)
         out_info = _output_info(video, view, settings)
