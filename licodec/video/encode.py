@@ -59,6 +59,9 @@ _OPTIONS = {
     "prores_ks": {"profile": "4"},
     **{name: {"rc": "vbr", "cq": "12", "b": "0", "preset": "p5", "bf": "0"} for name in _NVENC},
 }
+_AHEAD_BYTES = 1 << 27
+_MOST_AHEAD = {"libx264": 30, "libx264rgb": 30, "libx265": 15}
+"""Pictures that their preset looks ahead."""
 _QUALITY = dict.fromkeys(_NVENC, "cq")
 """What an encoder calls its constant quality, where that is not crf."""
 # These write the sample aspect ratio themselves; PyAV cannot set the container's.
@@ -203,6 +206,13 @@ class FileSink(VideoSink):
             options[name] = f"{crf:g}"
         if self.info.chroma_location in _SITES:
             options["chroma_sample_location"] = _SITES[self.info.chroma_location]
+        # These look ahead over whole pictures, of which 30 of 8K take 3 GiB.
+        ahead = _AHEAD_BYTES // sum(2 * h * w if self.info.bit_depth > 8 else h * w for h, w in self.info.plane_shapes)
+        if self._codec in _MOST_AHEAD and ahead < _MOST_AHEAD[self._codec]:
+            if self._codec == "libx265":
+                options["x265-params"] += f":rc-lookahead={max(ahead, 2)}"
+            else:
+                options["rc-lookahead"] = str(max(ahead, 1))
         if self._codec == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # it prints its settings on the terminal otherwise
         return options
