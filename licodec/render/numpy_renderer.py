@@ -124,17 +124,21 @@ class NumpyRenderer(Renderer[Floats]):
         return view_planes(planes, view, info)
 
     def download(self, planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
-        if info.chroma == "rgb":
-            return from_working(planes, info)
-        out = []
-        for plane in planes:
-            out.append(np.empty(plane.shape, info.dtype))
-            kernels.codes(plane, 1 << (info.bit_depth - 8), (1 << info.bit_depth) - 1, out[-1])
-        return tuple(out)
+        return _codes(planes, info)
 
     def rgb(self, planes: Planes, info: VideoInfo) -> torch.Tensor:
-        picture = colour.to_rgb(self.download(planes, info), info)
+        picture = colour.to_rgb(_codes(planes, info), info)
         return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+
+
+def _codes(planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
+    if info.chroma == "rgb":
+        return from_working(planes, info)
+    out = []
+    for plane in planes:
+        out.append(np.empty(plane.shape, info.dtype))
+        kernels.codes(plane, 1 << (info.bit_depth - 8), (1 << info.bit_depth) - 1, out[-1])
+    return tuple(out)
 
 
 def _three(planes: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
