@@ -2,7 +2,7 @@
 #
 #   make demo       encode a real clip, decode it at twice the size and frame rate, show numbers and a picture
 #   make test       all tests but the slow ones       make test-slow   the slow ones
-#   make test-cuda  those that need an NVIDIA GPU     make lint        ruff and mypy
+#   make test-cuda  all that needs an NVIDIA GPU      make lint        ruff and mypy
 #   make bench      rate-distortion curves of licodec and other codecs into benchmarks/results/; hours
 #   make bench-quick  the same of a few frames into build/benchmarks/quick/, every codec, within 5 minutes
 #   make test-lowest  the exact parts with every dependency at its lower bound, test-highest with the newest
@@ -64,8 +64,9 @@ test-lowest test-highest: test-%:
 	$(VENV)-$*/bin/python -m pytest -m 'not slow and not needs_cuda' \
 		tests/conformance tests/container tests/entropy tests/fuzz tests/api/test_salvage.py
 
+# The tests and the whole table of benchmarks, in build/gpu; its exit status is that of the tests.
 test-cuda: setup
-	$(PYTEST) -m needs_cuda
+	$(BIN)/python -m benchmarks.gpu
 
 lint: setup
 	$(BIN)/ruff check .

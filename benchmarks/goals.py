@@ -6,6 +6,7 @@
     speed      decoding bikes at its own size to `null:`
     realtime   decoding full 720p Bunny to `null:`, which plays at 25 frames a second, and each stage of it
     memory     peak memory of encoding Bunny 720p, once and looped ten times
+    eight_k    peak memory of decoding a second of Bunny 720p in 8K, to `null:` and to a video file
 
 Each is done by the program `licodec` in processes of its own, and each result is written to goals.json at once.
 """
@@ -137,6 +138,17 @@ def memory(folder: Path) -> dict[str, Any]:
     return out
 
 
+def eight_k(folder: Path) -> dict[str, Any]:
+    """Peak memory of 8K output."""
+    linr = folder / "bunny.linr"
+    licodec("encode", CLIPS["bunny-720p"](), linr, "--preset", "ultrafast", "-y")
+    out: dict[str, Any] = {}
+    for target in ("null:", str(folder / "bunny.mp4")):
+        done, seconds, peak = licodec("decode", linr, target, "--size", "7680x4320", "--start", "0", "--duration", "1")
+        out[target.rpartition("/")[2]] = {"peak_mib": peak, "seconds": seconds, "frames": done["frames"]}
+    return out
+
+
 def _rewrite(source: str | Path, target: Path, *, rows: slice | None = None, loops: int = 1) -> None:
     """The clip as y4m, cropped in rows, several times over."""
     from dataclasses import replace
@@ -187,7 +199,7 @@ def ffmpeg_psnr(reference: str | Path, decoded: str | Path) -> list[dict[str, st
 
 def main() -> None:
     """Measure and write."""
-    goals = {f.__name__: f for f in (default, roundtrip, speed, realtime, memory)}
+    goals = {f.__name__: f for f in (default, roundtrip, speed, realtime, memory, eight_k)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--only", nargs="+", choices=list(goals), default=list(goals))

@@ -1,12 +1,13 @@
 """Everything that a GPU is needed for, in one command of about ten minutes.
 
-    python -m benchmarks.gpu --out DIR             # on a machine with an NVIDIA GPU
-    python -m benchmarks.gpu --out DIR --quick     # anywhere, in less than two minutes
+    python -m benchmarks.gpu                       # or make test-cuda, on a machine with an NVIDIA GPU
+    python -m benchmarks.gpu --quick --device cpu  # anywhere, in minutes: every part, on tiny clips
 
 It runs the tests marked `needs_cuda`, encodes sample clips (one with preset slow and training on the GPU), decodes
 them on the CPU and the GPU at native size, twice the size and (1080p) in 4K, compares the pixels, and measures
-the synthesis network and its training alone. Without a GPU the rows of the CPU are what is left, and the pixels
-compared are those of PyTorch on the CPU. Results are in DIR/gpu.json and DIR/gpu.md, written anew after each part.
+the synthesis network and its training alone, with the part of the device's measured limits that is reached. With
+`--device cpu` PyTorch on the CPU stands in for the GPU: the same code, so that a first run on a GPU does not fail for
+a reason that could have been known. Results are in build/gpu/gpu.json and gpu.md (--out), written anew after each part.
 Only NeRV and HNeRV against their published figures is another command: `python -m benchmarks.peers published`.
 """
 
@@ -28,7 +29,19 @@ import numpy as np
 import torch
 
 from benchmarks.clips import Clip, Prepared, clips_of, prepare
-from benchmarks.rendering import CUDA, DEVICES, FULL_HD, Row, Sample, Table, differences, networks, renders
+from benchmarks.rendering import (
+    CUDA,
+    DEVICES,
+    DRY,
+    FULL_HD,
+    Row,
+    Sample,
+    Table,
+    capabilities,
+    differences,
+    networks,
+    renders,
+)
 from benchmarks.results import ROOT, commit, machine
 from licodec.decoder import DecodeSettings, decode
 from licodec.encoder import encode
@@ -44,6 +57,8 @@ from licodec.video.source import open_source
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status is that of the tests."""
     options = _parser().parse_args(arguments)
+    if options.device == "cuda" and not CUDA:
+        raise SystemExit("benchmarks.gpu: this PyTorch sees no CUDA device; --device cpu --quick is a dry run")
     options.out.mkdir(parents=True, exist_ok=True)
     tables: list[Table] = []
 
@@ -56,10 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done(tests)
     encodes, samples = _encodes(options.work, options.quick)
     done(encodes)
+    devices = ("cpu", DRY if options.device == "cpu" else "cuda")
+    limits, table = capabilities(devices[1].removeprefix("torch "), options.quick)
+    done(table)
     done(_decodes(samples))
-    done(renders(samples, 1 if options.quick else 3))
+    done(renders(samples, 1 if options.quick else 3, devices, limits))
     done(differences(samples))
-    done(networks((90, 160) if options.quick else FULL_HD, 3 if options.quick else 30))
+    done(networks((90, 160) if options.quick else FULL_HD, 3 if options.quick else 30, devices))
     done(_training(30 if options.quick else 300))
     return status
 
@@ -182,8 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=Path("build/gpu"), help="folder of the results")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="folder of clips and encodes")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a dry run without a GPU")
     parser.add_argument("--quick", action="store_true", help="tiny clips: does it run? less than two minutes on a CPU")
     return parser
 

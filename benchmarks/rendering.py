@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.clips import Prepared
-from licodec.container import LinrReader
+from licodec.container import ByteReader, LinrReader
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
@@ -31,6 +31,9 @@ from licodec.video.info import VideoInfo
 FULL_HD, UHD = (1080, 1920), (2160, 3840)
 CUDA = torch.cuda.is_available()
 DEVICES = ("cpu", "cuda") if CUDA else ("cpu",)
+DRY = "torch cpu"
+"""Stands in for a GPU: the same code, with PyTorch on the CPU."""
+STAGES = ("predict", "reconstruct", "synthesise", "view", "rgb")
 
 Row = dict[str, str | float]
 
@@ -59,43 +62,113 @@ class Sample:
     """The `.linr` file."""
 
 
-def renders(samples: Sequence[Sample], passes: int) -> Table:
-    """The renderer alone, stage by stage."""
+@dataclass(frozen=True)
+class Machine:
+    """What a device can do at most, measured."""
+
+    copied: float
+    """Bytes a second read and written by a large copy."""
+    multiplied: dict[torch.dtype, float]
+    """Floating-point operations a second of a large matrix product."""
+
+
+def capabilities(device: str, quick: bool) -> tuple[Machine, Table]:
+    """Measure them."""
+    size, side = (1 << 22, 512) if quick else (1 << 30, 8192)
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    copied = 2 * size / _best(lambda: target.copy_(source), 5, device)
+    multiplied = {}
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        a = torch.ones((side, side), dtype=dtype, device=device)
+        multiplied[dtype] = 2 * side**3 / _best(lambda: a @ a, 5, device)  # noqa: B023
+    rows: list[Row] = [{"limit": "memory bandwidth, GB/s", "measured": copied / 1e9}]
+    rows += [{"limit": f"matrix rate, {_name(t)}, TFLOP/s", "measured": rate / 1e12} for t, rate in multiplied.items()]
+    note = "A large copy, read and written; large square matrix products (float32 without TF32)."
+    return Machine(copied, multiplied), Table(f"Limits of {device}", note, rows)
+
+
+def least_bytes(info: VideoInfo, view: View) -> int:
+    """What rendering a picture must move at least, if each step is one kernel that reads and writes each sample once.
+
+    Per sample of four bytes: two references and the picture predicted from them (3), the residual added and edges
+    smoothed (3), content, disagreement and residual into the network and the picture out (4); the view reads the
+    picture and writes its own samples, which are read again and written as three bytes of RGB.
+    """
+    native = sum(h * w for h, w in info.plane_shapes)
+    shown = sum(h * w for h, w in view.info(info).plane_shapes)
+    resized = 0 if view.is_native(info) else 4 * (native + shown)
+    return 4 * 10 * native + resized + 4 * shown + 3 * view.size[0] * view.size[1]
+
+
+def network_flops(path: Path) -> float:
+    """Floating-point operations of the network for a picture; 0 in a file without one."""
+    with LinrReader(path) as reader:
+        geometry = Geometry.of(reader.info)
+        players = list(_players(path, open_renderer(geometry)))
+        share = sum(p.frames for p in players if getattr(p, "_network", None)) / sum(p.frames for p in players)
+        config = ModelConfig.from_reader(ByteReader(reader.conf[1:], path.name))
+    rows, columns = geometry.shapes[0]
+    return share * 2 * sum(9 * a * b for a, b in synthesis.layer_shapes(geometry, config)) * rows * columns / 4
+
+
+def renders(samples: Sequence[Sample], passes: int, devices: Sequence[str], machine: Machine) -> Table:
+    """The renderer alone, stage by stage; on the last device with what part of its limits is reached."""
     rows: list[Row] = []
     for sample in samples:
         info = sample.clip.info
         sizes = [None, (2 * info.height, 2 * info.width)]
         if (info.height, info.width) == FULL_HD:
             sizes[1] = UHD
-        for device, exact in [("cpu", True), *((d, e) for d in DEVICES[1:] for e in (True, False))]:
+        ways = [(d, e, f) for d in devices[1:] for e, f in ((True, False), (False, False), (False, True))]
+        for device, exact, fused in [("cpu", True, False), *ways]:
             for size in sizes:
                 view = View.of(info, size)
-                best = min((_render(sample, device, exact, view) for _ in range(passes)), key=lambda s: s["total"])
+                renderer = _renderer(info, device, exact, fused)
+                best = min((_render(sample, renderer, view) for _ in range(passes)), key=lambda s: s["total"])
                 frames = best.pop("total")
+                limits: Row = {}
+                if device != "cpu" or len(devices) == 1 or devices[-1] == DRY:
+                    rate = sample.clip.frames / frames
+                    peak = machine.multiplied[torch.float32 if exact else torch.float16]
+                    limits = {
+                        "of bandwidth, %": 100 * rate * least_bytes(info, view) / machine.copied,
+                        "of matrix rate, %": 100 * rate * network_flops(sample.path) / peak,
+                    }
                 rows.append(
                     {
                         "file": sample.path.name,
                         "output": f"{view.size[1]}x{view.size[0]}",
                         "device": device,
                         "network": "float32" if exact else "float16",
+                        "compiled": "yes" if fused else "",
                         "frames a second": sample.clip.frames / frames,
+                        **limits,
                         **{f"{stage}, ms": 1000 * seconds / sample.clip.frames for stage, seconds in best.items()},
                     }
                 )
     note = (
         f"Symbols parsed before; RGB tensors left on the device; best of {passes} passes. The stages are timed in a "
-        "pass of their own, each waiting for the device, so that their sum is more than a frame takes."
+        "pass of their own, each waiting for the device, so that their sum is more than a frame takes. Of bandwidth: "
+        "bytes that must be moved if every step is one kernel (`least_bytes`), against a large copy."
     )
     return Table("Rendering", note, rows)
 
 
-def _render(sample: Sample, device: str, exact: bool, view: View) -> dict[str, float]:
+def _renderer(info: VideoInfo, device: str, exact: bool, fused: bool) -> Renderer[Any]:
+    if device == DRY:
+        return TorchRenderer(Geometry.of(info), "cpu", torch.float32 if exact else torch.float16, fused=fused)
+    return open_renderer(Geometry.of(info), device, exact=exact, fused=fused)
+
+
+def _render(sample: Sample, renderer: Renderer[Any], view: View) -> dict[str, float]:
     """Seconds of a pass over all frames, as a whole and in stages."""
-    renderer = open_renderer(Geometry.of(sample.clip.info), device, exact=exact)
+    for name in STAGES:
+        vars(renderer).pop(name, None)
     seconds = {"total": _play(sample, renderer, view)}
-    for name in ("predict", "reconstruct", "synthesise", "view", "rgb"):
+    for name in STAGES:
         seconds[name] = 0.0
-        setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, device))
+        setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, renderer.device.type))
     _play(sample, renderer, view)
     return seconds
 
@@ -203,9 +276,10 @@ def _apart(sample: Sample, other: TorchRenderer, view: View, share: float) -> Ro
     }
 
 
-def networks(size: tuple[int, int], passes: int) -> Table:
+def networks(size: tuple[int, int], passes: int, devices: Sequence[str]) -> Table:
     """The synthesis network of one picture alone."""
-    types = [("cpu", torch.float32), *((device, t) for device in DEVICES[1:] for t in (torch.float32, torch.float16))]
+    places = [device.removeprefix("torch ") for device in devices[1:]]
+    types = [("cpu", torch.float32), *((device, t) for device in places for t in (torch.float32, torch.float16))]
     rows = [_network(size, width, device, dtype, passes) for width in (8, 24, 32) for device, dtype in types]
     return Table("Synthesis network", f"One picture of {size[1]}x{size[0]}, 4:2:0, packing included.", rows)
 
@@ -223,7 +297,7 @@ def _network(size: tuple[int, int], width: int, device: str, dtype: torch.dtype,
     return {
         "width": width,
         "device": device,
-        "type": str(dtype).removeprefix("torch."),
+        "type": _name(dtype),
         "ms": 1000 * seconds,
         "TFLOP/s": 2e-12 * multiplications / seconds,
     }
@@ -251,6 +325,10 @@ def wait(device: str) -> None:
     """Until a device has done what it was given."""
     if device != "cpu":
         torch.cuda.synchronize()
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _text(value: str | float) -> str:

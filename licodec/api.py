@@ -27,12 +27,15 @@ from licodec.model.geometry import Geometry
 from licodec.profiles import Player, check_compute, open_player
 from licodec.render.device import open_renderer
 from licodec.render.resample import View
+from licodec.render.window import Window, seen
 from licodec.runtime import pick_device
 from licodec.video.info import Frame as RawFrame
 from licodec.video.info import Plane, VideoInfo
 
 _PLAYERS = 2
 """Segments kept open: their symbols and latest pictures stay in memory."""
+_MANY = 2000
+"""Frames from which on it pays to compile the renderer for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class VideoMetadata:
     """Size of the file on disk."""
     bits_per_pixel: float
     """Bits of the whole file per luma sample."""
+    bit_rate: float
+    """Bits of the whole file per second."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ class Frame:
     """[3, height, width] RGB on the video's device; uint8, or uint16 for more than 8 bits."""
     pts_seconds: float
     duration_seconds: float
+
+    def __iter__(self) -> Iterator[torch.Tensor | float]:
+        """data, pts_seconds, duration_seconds"""
+        return iter((self.data, self.pts_seconds, self.duration_seconds))
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,13 @@ class FrameBatch:
     def __len__(self) -> int:
         return len(self.data)
 
+    def __getitem__(self, index: int) -> Frame:
+        """One of them; raises IndexError."""
+        return Frame(self.data[index], float(self.pts_seconds[index]), float(self.duration_seconds[index]))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[i] for i in range(len(self)))
+
 
 class Video:
     """An open `.linr` file. Made by `licodec.open`."""
@@ -93,6 +109,7 @@ class Video:
         *,
         device: str = "cpu",
         exact: bool = True,
+        fused: bool | None = False,
         limits: Limits = DEFAULT_LIMITS,
         salvage: bool = False,
     ) -> None:
@@ -114,7 +131,8 @@ class Video:
         self._pts = self._reader.pts
         self._durations = self._reader.durations
         self._firsts = [s.first_frame for s in self._reader.segments]
-        self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact)
+        fused = len(self) >= _MANY if fused is None else fused
+        self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact, fused=fused)
         self._players: OrderedDict[int, Player[Any]] = OrderedDict()
         self._lost: set[int] = set()
         self._stand_in: tuple[int, tuple[Any, ...]] | None = None
@@ -140,6 +158,7 @@ class Video:
             num_segments=len(self._firsts),
             size_bytes=size,
             bits_per_pixel=8 * size / (count * info.width * info.height),
+            bit_rate=float(8 * size / (end - begin)),
         )
 
     def __len__(self) -> int:
@@ -194,25 +213,29 @@ class Video:
 
     def planes(self, index: int, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes of a frame in the video's own format, in a view (default: as it is)."""
-        return self._renderer.download(*self._seen(self._at_index(index), view))
+        return self._renderer.download(*self._seen(self._at_index(index, self._window(view)), view))
 
     def planes_at(self, t: Fraction | float, view: View | None = None) -> tuple[Plane, ...]:
         """Integer planes at any time. Between two frames of a segment, what the function says; across a cut, and
         outside the video, the frame shown."""
-        return self._renderer.download(*self._seen(self._at_time(t), view))
+        return self._renderer.download(*self._seen(self._at_time(t, self._window(view)), view))
 
     def frames(self) -> Iterator[RawFrame]:
         """All frames at native size, in order, one at a time."""
         for i in range(len(self)):
             yield RawFrame(self.planes(i), self._pts[i], int(self.duration(i) / self.info.time_base))
 
-    def _at_index(self, index: int) -> tuple[Any, ...]:
-        """Working planes of a frame, as the renderer has them."""
+    def _window(self, view: View | None) -> Window | None:
+        """What of a picture a view needs; None: everything."""
+        return None if view is None else seen(view.region, view.size, self._renderer.geometry)
+
+    def _at_index(self, index: int, window: Window | None = None) -> tuple[Any, ...]:
+        """Working planes of a frame, as the renderer has them; right in a window."""
         segment, local = self._place(index)
         player = self._player(segment)
-        return player.render(local) if player else self._instead(segment)
+        return player.render(local, window=window) if player else self._instead(segment)
 
-    def _at_time(self, t: Fraction | float) -> tuple[Any, ...]:
+    def _at_time(self, t: Fraction | float, window: Window | None = None) -> tuple[Any, ...]:
         time = self.exact(t)
         index = self.frame_at(time)
         segment, local = self._place(index)
@@ -222,7 +245,7 @@ class Video:
         share = 0.0
         if index + 1 < len(self) and local + 1 < player.frames and time > self.time(index):
             share = float((time - self.time(index)) / (self.time(index + 1) - self.time(index)))
-        return player.between(local, share)
+        return player.between(local, share, window=window)
 
     def _seen(self, planes: tuple[Any, ...], view: View | None) -> tuple[tuple[Any, ...], VideoInfo]:
         """Working planes in a view, and what they are."""
@@ -297,6 +320,14 @@ class Video:
             return self.get_frames_at(range(*key.indices(len(self)))).data
         return self.get_frame_at(key).data
 
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """[3, h, w] of each frame in order."""
+        return (self.get_frame_at(i).data for i in range(len(self)))
+
+    def get_all_frames(self) -> FrameBatch:
+        """Every frame of the video, in memory at once."""
+        return self.get_frames_at(range(len(self)))
+
     def get_frame_at(self, index: int) -> Frame:
         """The frame with an index; negative ones count from the end. Raises IndexError."""
         index = operator.index(index)
@@ -328,14 +359,13 @@ class Video:
 
     def get_frames_played_in_range(self, start_seconds: float, stop_seconds: float) -> FrameBatch:
         """Every frame played in the half-open range of time."""
-        if start_seconds > stop_seconds:
+        start, stop = self.exact(start_seconds), self.exact(stop_seconds)
+        if start > stop:
             raise UsageError(f"range {start_seconds} to {stop_seconds} s ends before it starts")
-        chosen = [
-            i
-            for i in range(len(self))
-            if self.time(i) < Fraction(stop_seconds) and self.time(i) + self.duration(i) > Fraction(start_seconds)
-        ]
-        return self.get_frames_at(chosen if start_seconds < stop_seconds else [])
+        chosen = range(len(self)) if start < stop else range(0)
+        return self.get_frames_at(
+            [i for i in chosen if self.time(i) < stop and self.time(i) + self.duration(i) > start]
+        )
 
     def render(
         self,
@@ -347,7 +377,8 @@ class Video:
 
         roi: (x, y, width, height) in the video's luma samples; without `size` it is rendered at its own.
         """
-        return self._renderer.rgb(*self._seen(self._at_time(t), View.of(self.info, size, roi, self._limits)))
+        view = View.of(self.info, size, roi, self._limits)
+        return self._renderer.rgb(*self._seen(self._at_time(t, self._window(view)), view))
 
     def close(self) -> None:
         """Close the file."""
@@ -378,6 +409,7 @@ def open(
     *,
     device: str = "cpu",
     exact: bool = True,
+    fused: bool | None = False,
     limits: Limits = DEFAULT_LIMITS,
     salvage: bool = False,
 ) -> Video:
@@ -389,6 +421,7 @@ def open(
             parsed on the CPU.
         exact: compute in float32 throughout. Without, the synthesis network computes in half precision on CUDA:
             faster, and a few samples in a thousand differ by one code value.
+        fused: on CUDA, let torch.compile make one kernel of many, which takes seconds once; None: for long videos.
         limits: what to refuse.
         salvage: open a damaged file too. A picture of a segment that is lost is the last one before it that is
             left (at the beginning, the first one behind it), and `Video.problems` tells what is damaged.
@@ -396,4 +429,4 @@ def open(
     Raises:
         LicodecError: of the kind that fits: what is not a `.linr` file, or damaged, or too large; no such device.
     """
-    return Video(source, device=device, exact=exact, limits=limits, salvage=salvage)
+    return Video(source, device=device, exact=exact, fused=fused, limits=limits, salvage=salvage)

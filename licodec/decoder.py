@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -104,7 +105,7 @@ def decode(
     if same_file(input, target):
         raise UsageError(f"{target}: is the input too; name another output")
     use_threads(settings.threads)
-    with Video(input, device=settings.device, limits=settings.limits, salvage=settings.salvage) as video:
+    with Video(input, device=settings.device, fused=None, limits=settings.limits, salvage=settings.salvage) as video:
         view = _view(video.info, settings)
         times = _times(video, settings)
         out_info = _output_info(video, view, settings)
@@ -159,8 +160,8 @@ def _view(info: VideoInfo, settings: DecodeSettings) -> View:
     width, height = settings.roi[2:] if settings.roi else (info.width, info.height)
     size = None
     if settings.scale is not None:
-        if settings.scale <= 0:
-            raise UsageError(f"scale {settings.scale} must be positive")
+        if not 0 < settings.scale < math.inf:
+            raise UsageError(f"scale {settings.scale} is not a positive number")
         size = (max(1, round(height * settings.scale)), max(1, round(width * settings.scale)))
     elif settings.size is not None:
         size = (settings.size[1], settings.size[0])
@@ -192,8 +193,8 @@ def _times(video: Video, settings: DecodeSettings) -> _Times:
         if settings.fps is not None or settings.start is not None or settings.duration is not None:
             raise UsageError("give single times, or a rate, start and duration, not both")
         for t in settings.at:
-            if t < 0:
-                raise UsageError(f"time {float(t):g} s is negative")
+            if not 0 <= t < math.inf:
+                raise UsageError(f"time {float(t):g} s is negative or no number")
         ordered = sorted(set(settings.at))
         ticks = [int(t * _TICKS) for t in ordered]
         gaps = [b - a for a, b in itertools.pairwise(ticks)] + [_TICKS // 25]
@@ -222,9 +223,9 @@ def _times(video: Video, settings: DecodeSettings) -> _Times:
 
 
 def _positive(name: str, value: Fraction, *, zero: bool = False) -> Fraction:
-    if value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{name} is {float(value):g}, but must be positive")
-    return value
+    if not 0 <= value < math.inf or (value == 0 and not zero):
+        raise UsageError(f"{name} is {float(value):g}, but must be a positive number")
+    return Fraction(value)
 
 
 def _output_info(video: Video, view: View, settings: DecodeSettings) -> VideoInfo:

@@ -12,6 +12,7 @@ from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.render.device import open_renderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.renderer import Array, Renderer
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 
 Array_co = TypeVar("Array_co", covariant=True)
@@ -26,11 +27,11 @@ class Player(Protocol[Array_co]):
         """Read every symbol; raises DamagedFileError."""
         ...
 
-    def render(self, frame: int) -> tuple[Array_co, ...]:
-        """Working planes of a frame."""
+    def render(self, frame: int, *, window: Window | None = None) -> tuple[Array_co, ...]:
+        """Working planes of a frame, of the picture's size; right in a window (default: everywhere)."""
         ...
 
-    def between(self, frame: int, share: float) -> tuple[Array_co, ...]:
+    def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array_co, ...]:
         """Working planes at a time `share` of the way from a frame to the next."""
         ...
 
@@ -43,11 +44,11 @@ class _Uploaded(Generic[Array]):
         self._renderer: Renderer[Array] = renderer
         self.frames, self.parse = player.frames, player.parse
 
-    def render(self, frame: int) -> tuple[Array, ...]:
-        return self._upload(self._player.render(frame))
+    def render(self, frame: int, *, window: Window | None = None) -> tuple[Array, ...]:
+        return self._upload(self._player.render(frame, window=window))
 
-    def between(self, frame: int, share: float) -> tuple[Array, ...]:
-        return self._upload(self._player.between(frame, share))
+    def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array, ...]:
+        return self._upload(self._player.between(frame, share, window=window))
 
     def _upload(self, planes: Planes) -> tuple[Array, ...]:
         return tuple(self._renderer.upload(plane) for plane in planes)

@@ -216,13 +216,19 @@ class LatentINR(nn.Module):
         b = time - before
         return b * self.latents[min(before + 1, self.frames - 1)] + (1 - b) * self.latents[before]
 
-    def planes(self, time: float) -> Planes:
-        """The picture at `time` (in frames, any real number) at the native size: working planes, 0..255."""
+    def planes(self, time: float, part: tuple[slice, slice] | None = None) -> Planes:
+        """The picture at `time` (in frames, any real number) at the native size: working planes, 0..255.
+
+        `part`: (rows, columns) of patches that are wanted, the rest is zero; None: all.
+        """
         with torch.inference_mode():
             z = self.latent(time)[None]
-            parts = [self(z, chunk)[0] for chunk in self.encoding().split(_CHUNK)]
+            wanted = torch.arange(self.grid[0] * self.grid[1]).view(self.grid)[part or ...].flatten()
+            parts = [self(z, chunk)[0] for chunk in self.encoding()[wanted].split(_CHUNK)]
             samples = torch.nan_to_num(torch.cat(parts).add(0.5).mul(255)).clamp(0, 255)
-        return unpack(samples.numpy(), self.geometry, self.config.patch)
+            picture = samples.new_zeros(self.grid[0] * self.grid[1], samples.shape[1])
+            picture[wanted] = samples
+        return unpack(picture.numpy(), self.geometry, self.config.patch)
 
 
 def layer_sizes(config: LatentINRConfig, geometry: Geometry) -> list[tuple[int, int]]:

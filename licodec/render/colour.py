@@ -24,21 +24,22 @@ def codes(planes: Sequence[Tensor], info: VideoInfo) -> list[Tensor]:
     return [_to_codes(p * (1 << (info.bit_depth - 8)), info) for p in planes]
 
 
-def to_rgb(planes: Sequence[Tensor], info: VideoInfo) -> Tensor:
-    """[3, height, width] RGB, full range, of the integer planes that `info` describes.
+def to_rgb(planes: Sequence[Tensor], info: VideoInfo, rows: slice | None = None) -> Tensor:
+    """[3, height, width] RGB, full range, of the integer planes that `info` describes; `rows`: only those.
 
     Raises:
         UnsupportedError: a matrix that cannot be converted.
     """
+    rows = rows or slice(0, info.height)
     if info.chroma == "rgb":
-        return torch.stack(list(planes))
+        return torch.stack([plane[rows] for plane in planes])
     peak = (1 << info.bit_depth) - 1
     real = torch.float32 if info.bit_depth <= 10 else torch.float64
     scale, offset = code_values(info)
     if info.chroma == "gray":
-        luma = (planes[0].to(real) - float(offset[0])) * float(peak / scale[0])
+        luma = (planes[0][rows].to(real) - float(offset[0])) * float(peak / scale[0])
         return _to_codes(luma, info).expand(3, -1, -1).contiguous()
-    y, u, v = planes[0].to(real), *(_upsample(plane.to(real), info) for plane in planes[1:])
+    y, u, v = planes[0][rows].to(real), *(_upsample(plane, info, rows, real) for plane in planes[1:])
     matrix = np.linalg.inv(rgb_to_ycc(info)) / scale * peak
     weights = np.column_stack([matrix, -matrix @ offset]).tolist()
     # Written out: a matrix product would be rounded to TF32 where a user allows it.
@@ -50,20 +51,20 @@ def _to_codes(values: Tensor, info: VideoInfo) -> Tensor:
     return values.round().clip_(0, (1 << info.bit_depth) - 1).to(dtype)
 
 
-def _upsample(plane: Tensor, info: VideoInfo) -> Tensor:
-    """Chroma at every luma position, linearly; outside its samples, the nearest one."""
+def _upsample(plane: Tensor, info: VideoInfo, rows: slice, real: torch.dtype) -> Tensor:
+    """Chroma at every luma position of some rows, linearly; outside its samples, the nearest one."""
     sx, sy = info.subsampling
     x, y = CHROMA_SITES.get(info.chroma_location, CHROMA_SITES[0])
-    across = _linear(plane.T, info.width, sx, x if sx > 1 else 0).T
-    return _linear(across, info.height, sy, y if sy > 1 else 0)
+    down = _linear(plane, rows.start, rows.stop, sy, y if sy > 1 else 0, real)
+    return _linear(down.T, 0, info.width, sx, x if sx > 1 else 0, real).T
 
 
-def _linear(plane: Tensor, count: int, step: int, site: float) -> Tensor:
-    """Rows of a plane at `count` positions, `step` to a row, the first row at position `site`."""
+def _linear(plane: Tensor, first: int, last: int, step: int, site: float, real: torch.dtype) -> Tensor:
+    """Rows of a plane at the positions from `first` on, `step` to a row, the first row at position `site`."""
     if step == 1:
-        return plane
-    at = ((torch.arange(count, device=plane.device) - site) / step).clip_(0, len(plane) - 1)
+        return plane[first:last].to(real)
+    at = ((torch.arange(first, last, device=plane.device) - site) / step).clip_(0, len(plane) - 1)
     low = at.floor()
-    share = (at - low).to(plane.dtype)[:, None]
+    share = (at - low).to(real)[:, None]
     index = low.long()
-    return plane[index].lerp(plane[(index + 1).clip_(max=len(plane) - 1)], share)
+    return plane[index].to(real).lerp(plane[(index + 1).clip_(max=len(plane) - 1)].to(real), share)

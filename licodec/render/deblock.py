@@ -17,6 +17,7 @@ from licodec.model.cosine import CELL
 from licodec.model.geometry import Floats, Geometry
 from licodec.model.motion import UNIT, Field
 from licodec.model.symbols import PictureSymbols
+from licodec.render.window import Window
 
 WINDOW = 8
 """Samples that an edge looks at, half of them on each side."""
@@ -25,38 +26,86 @@ _INTRA = 1.25
 
 
 def strengths(
-    geometry: Geometry, group: int, fields: Sequence[Field], symbols: PictureSymbols
+    geometry: Geometry, group: int, fields: Sequence[Field], symbols: PictureSymbols, window: Window | None = None
 ) -> tuple[Floats, Floats]:
     """[rows / 8, columns / 8] of a plane group: strength of the edge left of each cell, and of the one above it.
 
-    An edge counts where two blocks meet of which one is coded, or two vectors a sample or more apart.
+    An edge counts where two blocks meet of which one is coded, or two vectors a sample or more apart; the plane's own
+    left and upper edge never does. `window`: of the cells in it (default: all of them).
     """
-    sizes, levels = symbols.sizes[group].astype(np.int64), symbols.levels[group]
-    y, x = np.ogrid[: sizes.shape[0], : sizes.shape[1]]
-    _, row, column = np.unravel_index(levels.index, levels.shape)
-    row, column = row // CELL, column // CELL
-    size = sizes[row, column]
-    coded = np.zeros(sizes.shape, bool)
-    coded[row >> size << size, column >> size << size] = True
-    coded = coded[y >> sizes << sizes, x >> sizes << sizes]
-    inside = (1 << sizes) - 1
-    left = (x & inside == 0) & (coded | np.roll(coded, 1, axis=1))
-    above = (y & inside == 0) & (coded | np.roll(coded, 1, axis=0))
+    sizes, levels = symbols.sizes[group], symbols.levels[group]
     step = geometry.step(geometry.groups[group][0])
+    part = (slice(0, sizes.shape[0]), slice(0, sizes.shape[1]))
+    if window is not None and window != Window.whole(geometry):
+        rows, columns = window.of(step)
+        part = slice(rows.start // CELL, -(-rows.stop // CELL)), slice(columns.start // CELL, -(-columns.stop // CELL))
+    left = np.zeros((part[0].stop - part[0].start, part[1].stop - part[1].start), np.float32)
+    above = np.zeros_like(left)
+    corner, strength = (part[0].start, part[1].start), 1.0 if fields else _INTRA
+    _mark_coded(sizes, levels.index, levels.shape, corner, strength, left, above)
     for field in fields:
-        vectors = field.vectors[:: step[1], :: step[0]].astype(np.int32)
-        missing = [(0, max(0, n - m)) for n, m in zip(sizes.shape, vectors.shape, strict=False)]
-        vectors = np.pad(vectors, [*missing, (0, 0)], mode="edge")
-        left |= _apart(vectors, 1, step)
-        above |= _apart(vectors, 0, step)
-    strength = np.float32(1.0 if fields else _INTRA)
-    return left * strength, above * strength
+        _mark_apart(field.vectors, step, (step[0] * UNIT, step[1] * UNIT), corner, strength, left, above)
+    return left, above
 
 
-def _apart(vectors: npt.NDArray[np.int32], axis: int, step: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Where a vector is a sample of the plane or more away from the one before it."""
-    apart: npt.NDArray[np.bool_] = (np.abs(vectors - np.roll(vectors, 1, axis)) >= np.multiply(step, UNIT)).any(axis=-1)
-    return apart
+@compiled
+def _mark_coded(
+    sizes: npt.NDArray[np.uint8],
+    index: npt.NDArray[np.int32],
+    shape: tuple[int, int, int],
+    corner: tuple[int, int],
+    strength: float,
+    left: Floats,
+    above: Floats,
+) -> None:
+    """The edges of blocks that have levels, or neighbours with them."""
+    _, rows, columns = shape
+    coded = np.zeros(sizes.shape, np.bool_)
+    for place in index:
+        y, x = place // columns % rows // CELL, place % columns // CELL
+        size = sizes[y, x]
+        coded[y >> size << size, x >> size << size] = True
+    for r in range(left.shape[0]):
+        for c in range(left.shape[1]):
+            y, x = r + corner[0], c + corner[1]
+            size = sizes[y, x]
+            first_y, first_x = y >> size << size, x >> size << size
+            own = coded[first_y, first_x]
+            if x == first_x and x > 0:
+                size = sizes[y, x - 1]
+                if own or coded[y >> size << size, (x - 1) >> size << size]:
+                    left[r, c] = strength
+            if y == first_y and y > 0:
+                size = sizes[y - 1, x]
+                if own or coded[(y - 1) >> size << size, x >> size << size]:
+                    above[r, c] = strength
+
+
+@compiled
+def _mark_apart(
+    vectors: npt.NDArray[np.int32],
+    step: tuple[int, int],
+    sample: tuple[int, int],
+    corner: tuple[int, int],
+    strength: float,
+    left: Floats,
+    above: Floats,
+) -> None:
+    """The edges where a vector is a sample of the plane or more away from the one before it."""
+    last_y, last_x = (vectors.shape[0] - 1) // step[1], (vectors.shape[1] - 1) // step[0]
+    for r in range(left.shape[0]):
+        y = min(r + corner[0], last_y)
+        for c in range(left.shape[1]):
+            x = min(c + corner[1], last_x)
+            vx, vy = vectors[y * step[1], x * step[0], 0], vectors[y * step[1], x * step[0], 1]
+            if 0 < x == c + corner[1]:
+                ux, uy = vectors[y * step[1], (x - 1) * step[0], 0], vectors[y * step[1], (x - 1) * step[0], 1]
+                if abs(vx - ux) >= sample[0] or abs(vy - uy) >= sample[1]:
+                    left[r, c] = strength
+            if 0 < y == r + corner[0]:
+                ux, uy = vectors[(y - 1) * step[1], x * step[0], 0], vectors[(y - 1) * step[1], x * step[0], 1]
+                if abs(vx - ux) >= sample[0] or abs(vy - uy) >= sample[1]:
+                    above[r, c] = strength
 
 
 def limits(step: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.model.geometry import Planes
 from licodec.model.latent_inr import LatentINR, LatentINRConfig, read_payload
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 
 
@@ -32,10 +33,14 @@ class LatentINRPlayer:
             self._model = read_payload(self._payload, self._config, self._info, self.frames, self._where, self._limits)
         return self._model
 
-    def render(self, frame: int) -> Planes:
-        """Working planes of a frame."""
-        return self.parse().planes(frame)
+    def render(self, frame: int, *, window: Window | None = None) -> Planes:
+        """Working planes of a frame, as far as a window needs them (default: everywhere)."""
+        return self._planes(frame, window)
 
-    def between(self, frame: int, share: float) -> Planes:
+    def between(self, frame: int, share: float, *, window: Window | None = None) -> Planes:
         """Working planes at a time `share` of the way from a frame to the next."""
-        return self.parse().planes(frame + share)
+        return self._planes(frame + share, window)
+
+    def _planes(self, time: float, window: Window | None) -> Planes:
+        patch = self._config.patch
+        return self.parse().planes(time, None if window is None else window.of((patch, patch)))

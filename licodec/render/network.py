@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,18 +19,21 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.symbols import SegmentSymbols
 from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE
+from licodec.render.window import Window
 
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
-    """float32 means float32: left alone, cuDNN takes TF32 for it, with its 10 bits."""
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
+def without_tf32() -> Iterator[None]:
+    """float32 means float32: left alone, cuDNN takes TF32 for it, with its 10 bits, and a user may let cuBLAS do so."""
+    parts: Any = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
     try:
         yield
     finally:
-        convolutions.fp32_precision = before
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision
 
 
 class Network:
@@ -50,6 +55,12 @@ class Network:
         rows, columns = geometry.shapes[0]
         self._half = (-(-rows // 2), -(-columns // 2))
         self._phases = torch.from_numpy(synthesis.phases(self._half)).to(device)
+        self._whole = Window.whole(geometry)
+
+    def phases(self, window: Window) -> torch.Tensor:
+        """[4, rows, columns] of the coordinate inside its cell, for the squares of a window."""
+        rows, columns = window.of((2, 2))
+        return self._phases[:, rows, columns]
 
     def __call__(
         self,
@@ -57,43 +68,61 @@ class Network:
         apart: torch.Tensor | None,
         residual: torch.Tensor,
         latent: torch.Tensor,
+        window: Window | None = None,
     ) -> list[torch.Tensor]:
-        """[rows, columns] correction of each plane, for a content (see `Content`) and a latent [latent_dim]."""
+        """[rows, columns] correction of each plane, for a content (see `Content`) and a latent [latent_dim].
+
+        window: where it is wanted (default: everywhere).
+        """
+        window = window or self._whole
+        around = window.read_by_network(self._geometry)
+        packed = self.run(self._pack(planes, apart, residual, around), latent)
+        inside = replace(
+            window,
+            top=window.top - around.top,
+            bottom=window.bottom - around.top,
+            left=window.left - around.left,
+            right=window.right - around.left,
+        )
+        return self._unpack(packed[0].float() * OUTPUT_SCALE, inside)
+
+    def run(self, x: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+        """[1, content, rows, columns] of packed inputs [1, inputs, rows, columns], channels last, less OUTPUT_SCALE."""
         factors = synthesis.modulations(self._weights, latent[None], self._layers, self._rank)
-        x = self._input(planes, apart, residual)
-        with _without_tf32():
+        with without_tf32():
             for i, factor in enumerate(factors):
                 kernel, bias = self._weights[6 * i], self._weights[6 * i + 1]
                 x = F.conv2d(x, (kernel * factor[0, ..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)
                 x = F.relu_(x) if i + 1 < len(factors) else x
-        return self._unfold(x[0].float() * OUTPUT_SCALE)
+        return x
 
-    def _input(
-        self, planes: Sequence[torch.Tensor], apart: torch.Tensor | None, residual: torch.Tensor
+    def _pack(
+        self, planes: Sequence[torch.Tensor], apart: torch.Tensor | None, residual: torch.Tensor, window: Window
     ) -> torch.Tensor:
-        """[1, inputs, h, w] channels last."""
-        content = torch.cat([self._fold(plane, self._geometry.step(i)) for i, plane in enumerate(planes)])
-        rest = self._fold(residual, (1, 1))
-        disagreement = torch.zeros_like(rest) if apart is None else self._fold(apart, (1, 1)).abs()
+        """[1, inputs, h, w] of a window, channels last."""
+        content = torch.cat([self._fold(plane, self._geometry.step(i), window) for i, plane in enumerate(planes)])
+        rest = self._fold(residual, (1, 1), window)
+        disagreement = torch.zeros_like(rest) if apart is None else self._fold(apart, (1, 1), window).abs()
         x = torch.cat([content - 128, disagreement, rest]) * INPUT_SCALE
-        x = torch.cat([x, self._phases])[None]
+        x = torch.cat([x, self.phases(window)])[None]
         return x.contiguous(memory_format=torch.channels_last).to(self._dtype)
 
-    def _fold(self, plane: torch.Tensor, step: tuple[int, int]) -> torch.Tensor:
-        """[samples, h, w]: the samples of each 2 x 2 luma square; odd edges repeat."""
-        (h, w), fx, fy = self._half, 2 // step[0], 2 // step[1]
+    def _fold(self, plane: torch.Tensor, step: tuple[int, int], window: Window) -> torch.Tensor:
+        """[samples, h, w]: the samples of each 2 x 2 luma square of a window; odd edges repeat."""
+        (h, w), fx, fy = window.shape((2, 2)), 2 // step[0], 2 // step[1]
+        plane = plane[window.of(step)]
         missing = (0, w * fx - plane.shape[1], 0, h * fy - plane.shape[0])
         if any(missing):
             plane = F.pad(plane[None], missing, mode="replicate")[0]
         return plane.reshape(h, fy, w, fx).permute(1, 3, 0, 2).reshape(fy * fx, h, w)
 
-    def _unfold(self, packed: torch.Tensor) -> list[torch.Tensor]:
-        """The planes that [content, h, w] holds."""
-        (h, w), out = self._half, []
+    def _unpack(self, packed: torch.Tensor, window: Window) -> list[torch.Tensor]:
+        """A window of the planes that [content, h, w] holds."""
+        (h, w), out = packed.shape[1:], []
         steps = [self._geometry.step(i) for i in range(len(self._geometry.shapes))]
         counts = [4 // (sx * sy) for sx, sy in steps]
-        for part, (sx, sy), (rows, columns) in zip(packed.split(counts), steps, self._geometry.shapes, strict=True):
+        for part, (sx, sy) in zip(packed.split(counts), steps, strict=True):
             fx, fy = 2 // sx, 2 // sy
             plane = part.reshape(fy, fx, h, w).permute(2, 0, 3, 1).reshape(h * fy, w * fx)
-            out.append(plane[:rows, :columns])
+            out.append(plane[window.of((sx, sy))])
         return out

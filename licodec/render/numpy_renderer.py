@@ -1,19 +1,27 @@
-"""The steps of rendering with NumPy and OpenCV on the CPU: the reference. Its twin is `torch_renderer`."""
+"""The steps of rendering with compiled loops and OpenCV on the CPU: the reference. Its twin is `torch_renderer`."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from licodec.model.geometry import Floats, Planes, from_working
-from licodec.model.motion import NODE
+from licodec.model.geometry import PEAK, Floats, Planes, from_working
+from licodec.model.motion import NODE, UNIT, Vectors
+from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE, input_channels
+from licodec.render import kernels
 from licodec.render.deblock import smooth
-from licodec.render.renderer import Renderer
+from licodec.render.network import Network
+from licodec.render.renderer import Content, Renderer
 from licodec.render.resample import View, view_planes
-from licodec.render.warp import blocks, dense, warp
+from licodec.render.warp import blocks, dense, phase_weights, warp
+from licodec.render.window import Window
 from licodec.video import colour
 from licodec.video.info import Plane, VideoInfo
+
+_NOTHING = np.empty((0, 0), np.float32)
 
 
 class NumpyRenderer(Renderer[Floats]):
@@ -27,19 +35,84 @@ class NumpyRenderer(Renderer[Floats]):
     def _zeros(self, shape: tuple[int, ...]) -> Floats:
         return np.zeros(shape, np.float32)
 
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Floats:
-        return dense(nodes, self._shapes[step], (spacing // step[0], spacing // step[1]))
+    def _empty(self, shape: tuple[int, ...]) -> Floats:
+        return np.empty(shape, np.float32)
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Floats:
-        return blocks(nodes, self._shapes[step], (NODE // step[0], NODE // step[1]))
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Floats:
+        nodes, (rows, columns) = self._nodes_around(nodes, spacing, step, window)
+        return dense(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
+
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Floats:
+        nodes, (rows, columns) = self._nodes_around(nodes, NODE, step, window)
+        return blocks(nodes, (rows.stop, columns.stop), (NODE // step[0], NODE // step[1]))[rows, columns]
 
     def _warp(self, plane: Floats, at: Floats) -> Floats:
         return warp(plane, at)
+
+    def _follow(self, planes: Planes, vectors: Vectors, window: Window) -> Planes:
+        out = []
+        for i, plane in enumerate(planes):
+            sx, sy = self.geometry.step(i)
+            rows, columns = window.of((sx, sy))
+            made = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+            weights = phase_weights(UNIT * sx), phase_weights(UNIT * sy)
+            kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), made)
+            out.append(made)
+        return tuple(out)
+
+    def _blend(self, first: Floats, second: Floats, share: Floats) -> tuple[Floats, Floats]:
+        kernels.blend(first, second, share)
+        return first, second
+
+    def _add(self, plane: Floats, other: Floats) -> Floats:
+        out = np.empty(plane.shape, np.float32)
+        kernels.add(plane, other, PEAK, out)
+        return out
 
     def _deblock(self, plane: Floats, left: Floats, above: Floats, most: float, uneven: float) -> Floats:
         smooth(plane, left, most, uneven)
         smooth(plane.T, above.T, most, uneven)
         return plane
+
+    def synthesise(
+        self,
+        network: Network | None,
+        content: Content[Floats],
+        latent: npt.NDArray[np.float32],
+        window: Window | None = None,
+    ) -> Planes:
+        window = window or self.whole
+        if network is None:
+            return super().synthesise(network, content, latent, window)
+        steps = [self.geometry.step(i) for i in range(len(content.planes))]
+        around = window.read_by_network(self.geometry)
+        rows, columns = around.shape((2, 2))
+        x = np.empty((1, rows, columns, input_channels(self.geometry)), np.float32)
+        apart = _NOTHING if content.apart is None else content.apart[around.of((1, 1))]
+        phases = network.phases(around).numpy()
+        kernels.pack(
+            _three([p[around.of(step)] for p, step in zip(content.planes, steps, strict=True)]),
+            apart,
+            content.residual[around.of((1, 1))],
+            (phases[:2, :, 0], phases[2:, 0]),
+            self.geometry.subsampling,
+            INPUT_SCALE,
+            x[0],
+        )
+        packed = network.run(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(latent))
+        corner = (window.top - around.top) // 2, (window.left - around.left) // 2
+        shown = [p[window.of(step)] for p, step in zip(content.planes, steps, strict=True)]
+        out = [np.empty(p.shape, np.float32) for p in shown]
+        kernels.unpack(
+            packed[0].permute(1, 2, 0).numpy(),
+            _three(shown),
+            corner,
+            self.geometry.subsampling,
+            OUTPUT_SCALE,
+            PEAK,
+            _three(out),
+        )
+        return tuple(self._place(p, step, window) for p, step in zip(out, steps, strict=True))
 
     def _as_tensor(self, array: Floats) -> torch.Tensor:
         return torch.from_numpy(array)
@@ -51,8 +124,23 @@ class NumpyRenderer(Renderer[Floats]):
         return view_planes(planes, view, info)
 
     def download(self, planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
-        return from_working(planes, info)
+        return _codes(planes, info)
 
     def rgb(self, planes: Planes, info: VideoInfo) -> torch.Tensor:
-        picture = colour.to_rgb(from_working(planes, info), info)
+        picture = colour.to_rgb(_codes(planes, info), info)
         return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+
+
+def _codes(planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
+    if info.chroma == "rgb":
+        return from_working(planes, info)
+    out = []
+    for plane in planes:
+        out.append(np.empty(plane.shape, info.dtype))
+        kernels.codes(plane, 1 << (info.bit_depth - 8), (1 << info.bit_depth) - 1, out[-1])
+    return tuple(out)
+
+
+def _three(planes: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
+    y, u, v = (*planes, _NOTHING, _NOTHING)[:3]
+    return y, u, v

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
@@ -23,11 +23,13 @@ from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.quant.steps import LATENT_STEP
 from licodec.render.renderer import Array, Content, Renderer
+from licodec.render.window import Window, union
 
 _KEEP_BYTES = 256 << 20
 """Contents kept, or as many as a group has pictures if that is more: coding and playing render each picture once."""
 _AHEAD = 6
 """Batches parsed before they are asked for: about a group."""
+_NOWHERE = Window(0, 0, 0, 0)
 
 
 class Contents(Generic[Array]):
@@ -39,6 +41,7 @@ class Contents(Generic[Array]):
         size = 4 * sum(rows * columns for rows, columns in renderer.geometry.shapes)
         self._capacity = max(max(symbols.groups, default=0) + 4, _KEEP_BYTES // (3 * size))
         self._kept: OrderedDict[int, Content[Array]] = OrderedDict()
+        self._windows: dict[int, Window] = {}
         self.motion: motion.Known = {}
 
     def add(self, picture: Picture) -> None:
@@ -52,13 +55,41 @@ class Contents(Generic[Array]):
         self._kept[picture.frame] = content
         self._keep(picture)
 
-    def __call__(self, picture: Picture, pictures: dict[int, Picture]) -> Content[Array]:
+    def plan(self, wanted: Mapping[int, Window], pictures: Mapping[int, Picture]) -> None:
+        """From now on render only what is needed to show these windows of these pictures; none: everything.
+
+        `pictures`: those known, in coding order. What is rendered already and is less than needed is rendered again.
+        """
+        self._windows = {}
+        geometry, whole = self._renderer.geometry, self._renderer.whole
+        if all(window == whole for window in wanted.values()):
+            return
+        for frame, picture in reversed(list(pictures.items())):
+            asked = [wanted[frame].coded(geometry)] if frame in wanted else []
+            asked += [self._windows[frame]] if frame in self._windows else []
+            if not asked:
+                continue
+            self._windows[frame] = union(asked)
+            before = self._windows[frame].before_deblocking(geometry)
+            for field in self.motion[picture.frame]:
+                read = before.followed(field.vectors, geometry)
+                known = self._windows.get(field.target)
+                self._windows[field.target] = read if known is None else known | read
+
+    def _has(self, frame: int) -> bool:
+        """Whether as much of a picture is kept as is needed."""
+        return frame in self._kept and self._window(frame) in self._kept[frame].window
+
+    def _window(self, frame: int) -> Window:
+        return self._windows.get(frame, self._renderer.whole)
+
+    def __call__(self, picture: Picture, pictures: Mapping[int, Picture]) -> Content[Array]:
         """Content of a picture; `pictures` finds its references."""
         # A stack and no recursion: the anchors of a segment are a chain of up to a thousand.
         wanted = [picture]
         while wanted:
-            missing = [pictures[r] for r in wanted[-1].refs if r not in self._kept]
-            if wanted[-1].frame not in self._kept and missing:
+            missing = [pictures[r] for r in wanted[-1].refs if not self._has(r)]
+            if missing and not self._has(wanted[-1].frame):
                 wanted += missing
                 continue
             self._keep(wanted.pop())
@@ -69,7 +100,7 @@ class Contents(Generic[Array]):
         for r in picture.refs:
             if r in self._kept:
                 self._kept.move_to_end(r)
-        if picture.frame not in self._kept:
+        if not self._has(picture.frame):
             self._kept[picture.frame] = self._render(picture)
         self._kept.move_to_end(picture.frame)
         while len(self._kept) > self._capacity:
@@ -79,9 +110,8 @@ class Contents(Generic[Array]):
         symbols = self._symbols.pictures[picture.frame]
         fields = self.motion[picture.frame]
         references = [self._kept[f.target].planes for f in fields]
-        prediction = self._renderer.predict(fields, symbols.blend, references)
         steps = [self._symbols.step(picture, g) for g in range(len(symbols.levels))]
-        return self._renderer.reconstruct(prediction, fields, symbols, steps)
+        return self._renderer.content(fields, symbols, references, steps, self._window(picture.frame))
 
 
 def _ahead(batches: Iterator[list[Picture]]) -> Iterator[list[Picture]]:
@@ -116,6 +146,8 @@ class SegmentPlayer(Generic[Array]):
         self._pictures: dict[int, Picture] = {}
         self._contents: Contents[Array] = Contents(renderer, self._symbols)
         self._network = renderer.load(config, self._symbols)
+        self._shown: Window = renderer.whole
+        self._asked: dict[int, Window] = {}
         self.frames, self._where = frames, where
 
     def _parse_to(self, frame: int) -> None:
@@ -134,33 +166,58 @@ class SegmentPlayer(Generic[Array]):
             self._parse_to(frame)
         return self._symbols.pictures
 
-    def _content(self, frame: int) -> Content[Array]:
-        self._parse_to(frame)
-        return self._contents(self._pictures[frame], self._pictures)
+    def _contents_of(self, shown: Window, wanted: dict[int, Window]) -> list[Content[Array]]:
+        """Contents of pictures, right in the windows wanted, for a view that shows a window."""
+        for frame in wanted:
+            self._parse_to(frame)
+        if shown != self._shown:
+            # Of a region asked for once, only what this picture needs.
+            self._shown, self._asked = shown, {} if shown == self._renderer.whole else wanted
+            self._contents.plan(self._asked, self._pictures)
+        elif shown != self._renderer.whole and not all(w in self._asked.get(f, _NOWHERE) for f, w in wanted.items()):
+            # Of one asked for again, what all pictures of the segment need: each is to be rendered once.
+            self.parse()
+            every = union([*self._asked.values(), *wanted.values()])
+            self._asked = dict.fromkeys(self._pictures, every)
+            self._contents.plan(self._asked, self._pictures)
+        return [self._contents(self._pictures[frame], self._pictures) for frame in wanted]
 
     def _latent(self, frame: int) -> npt.NDArray[np.float32]:
         return self._symbols.pictures[frame].latent.astype(np.float32) * np.float32(LATENT_STEP)
 
-    def render(self, frame: int, latent: npt.NDArray[np.float32] | None = None) -> tuple[Array, ...]:
-        """Planes of a frame at its own time; `latent` replaces its own."""
-        content = self._content(frame)
-        return self._renderer.synthesise(self._network, content, self._latent(frame) if latent is None else latent)
+    def render(
+        self, frame: int, latent: npt.NDArray[np.float32] | None = None, *, window: Window | None = None
+    ) -> tuple[Array, ...]:
+        """Planes of a frame at its own time; `latent` replaces its own.
 
-    def between(self, frame: int, share: float) -> tuple[Array, ...]:
+        `window`: what is needed of them, the rest may be anything (default: everything).
+        """
+        shown = window or self._renderer.whole
+        (content,) = self._contents_of(shown, {frame: shown})
+        latent = self._latent(frame) if latent is None else latent
+        return self._renderer.synthesise(self._network, content, latent, shown)
+
+    def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array, ...]:
         """Planes at a time after `frame`, `share` (0..1) of the way to the next frame of the segment.
 
         The motion that the file holds between the two is followed from both sides; latents are interpolated as in
-        Latent-INR: z = (1 - share) z_t + share z_{t+1}.
+        Latent-INR: z = (1 - share) z_t + share z_{t+1}. `window`: as in `render`.
         """
         if share <= 0 or frame + 1 >= self.frames:
-            return self.render(frame)
+            return self.render(frame, window=window)
         if share >= 1:
-            return self.render(frame + 1)
-        first, second = self._content(frame), self._content(frame + 1)
+            return self.render(frame + 1, window=window)
+        self._parse_to(frame)
+        self._parse_to(frame + 1)
+        geometry, shown = self._renderer.geometry, window or self._renderer.whole
         vectors = _at_time(self._vectors_between(frame), share)
-        content = self._renderer.between(first.planes, second.planes, vectors, share)
+        read = shown.read_by_network(geometry)
+        sides = (vectors * -share, vectors * (1 - share))
+        needed = [read if read == self._renderer.whole else read.followed(v, geometry, smooth=True) for v in sides]
+        first, second = self._contents_of(shown, dict(zip((frame, frame + 1), needed, strict=True)))
+        content = self._renderer.between(first.planes, second.planes, vectors, share, read)
         z = (1 - share) * self._latent(frame) + share * self._latent(frame + 1)
-        return self._renderer.synthesise(self._network, content, z)
+        return self._renderer.synthesise(self._network, content, z, shown)
 
     def _vectors_between(self, frame: int) -> Floats:
         """Vectors from `frame` to the next one (quarter samples). One of two neighbours always refers to the other."""

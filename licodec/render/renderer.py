@@ -25,8 +25,9 @@ import torch
 
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
+from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
-from licodec.model.motion import NODE, Field
+from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import coefficients_of
 from licodec.render.blocks import occupied
@@ -34,6 +35,7 @@ from licodec.render.deblock import limits, strengths
 from licodec.render.network import Network
 from licodec.render.resample import View
 from licodec.render.warp import sample_positions, to_samples
+from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
 Array = TypeVar("Array", Floats, torch.Tensor)
@@ -61,6 +63,8 @@ class Content(Generic[Array]):
     """As in `Prediction`."""
     residual: Array
     """Luma residual by itself."""
+    window: Window
+    """Where the planes are right; they are of the picture's size whatever it is."""
 
 
 class Renderer(ABC, Generic[Array]):
@@ -73,6 +77,7 @@ class Renderer(ABC, Generic[Array]):
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
+        self.whole = Window.whole(geometry)
         # Planes with equal steps have equal shapes, and read their references at equal positions.
         self._shapes = {geometry.step(i): shape for i, shape in enumerate(geometry.shapes)}
         self._samples: dict[tuple[int, int], Array] = {
@@ -82,25 +87,38 @@ class Renderer(ABC, Generic[Array]):
 
     # What is the same for every kind of array.
 
+    def content(
+        self,
+        fields: Sequence[Field],
+        symbols: PictureSymbols,
+        references: Sequence[tuple[Array, ...]],
+        steps: Sequence[float],
+        window: Window,
+    ) -> Content[Array]:
+        """The content of a picture, right in a window: `predict`, then `reconstruct`."""
+        around = window.before_deblocking(self.geometry)
+        prediction = self.predict(fields, symbols.blend, references, around)
+        return self.reconstruct(prediction, fields, symbols, steps, window)
+
     def predict(
         self,
         fields: Sequence[Field],
         blend: npt.NDArray[np.uint8] | None,
         references: Sequence[tuple[Array, ...]],
+        window: Window | None = None,
     ) -> Prediction[Array]:
-        """Warp each reference and blend the two; middle grey when there is none."""
+        """Warp each reference and blend the two, in a window (default: everywhere); middle grey when there is none."""
+        window = window or self.whole
         if not fields:
-            return Prediction(tuple(self.upload(np.full(shape, MIDDLE)) for shape in self.geometry.shapes), None)
-        at = [self._positions(field.vectors) for field in fields]
+            shapes = (window.shape(self.geometry.step(i)) for i in range(len(self.geometry.shapes)))
+            return Prediction(tuple(self.upload(np.full(shape, MIDDLE)) for shape in shapes), None)
+        warped = [self._follow(planes, f.vectors, window) for planes, f in zip(references, fields, strict=True)]
         if blend is None:
-            return Prediction(self._warp_all(references[0], at[0]), None)
-        share = {step: self._dense(_FIRST_SHARE[blend], BLEND, step) for step in self._shapes}
-        pairs = zip(*map(self._warp_all, references, at), strict=True)
-        planes, apart = [], []
-        for i, (first, second) in enumerate(pairs):
-            apart.append(first - second)
-            planes.append(second + share[self.geometry.step(i)] * apart[i])
-        return Prediction(tuple(planes), apart[0])
+            return Prediction(warped[0], None)
+        share = {step: self._dense(_FIRST_SHARE[blend], BLEND, step, window) for step in self._shapes}
+        shares = [share[self.geometry.step(i)] for i in range(len(self.geometry.shapes))]
+        apart, planes = zip(*map(self._blend, *warped, shares), strict=True)
+        return Prediction(planes, apart[0])
 
     def reconstruct(
         self,
@@ -108,36 +126,61 @@ class Renderer(ABC, Generic[Array]):
         fields: Sequence[Field],
         symbols: PictureSymbols,
         steps: Sequence[float],
+        window: Window | None = None,
     ) -> Content[Array]:
         """The content of a picture: prediction and residual, deblocked; `steps`: of each plane group's coefficients.
 
         The content is what other pictures refer to: a network inside the prediction loop would be applied to its
-        own output again and again (tried: it sharpens until it loses).
+        own output again and again (tried: it sharpens until it loses). `window`: where it is wanted (default:
+        everywhere); then the prediction is that of `window.before_deblocking`.
         """
+        around = self.whole if window is None else window.before_deblocking(self.geometry)
         parts, planes = [], []
         for g, members in enumerate(self.geometry.groups):
-            rows, columns = self.geometry.shapes[members[0]]
-            parts += list(self._residual(symbols.sizes[g], symbols.levels[g], steps[g])[:, :rows, :columns])
-            left, above = strengths(self.geometry, g, fields, symbols)
+            step = self.geometry.step(members[0])
+            parts += self._residual(symbols.sizes[g], symbols.levels[g], steps[g], around.of(step))
+            left, above = strengths(self.geometry, g, fields, symbols, around)
             for i in members:
-                plane = (prediction.planes[i] + parts[i]).clip(0, PEAK)
+                plane = self._add(prediction.planes[i], parts[i])
                 planes.append(self._deblock(plane, left, above, *limits(steps[g])))
-        return Content(tuple(planes), prediction.apart, parts[0])
+        content = Content(tuple(planes), prediction.apart, parts[0], window or self.whole)
+        return content if around == self.whole else self._placed(content, around)
+
+    def _placed(self, content: Content[Array], window: Window) -> Content[Array]:
+        """Arrays of a window, in ones of the picture's size."""
+        steps = [self.geometry.step(i) for i in range(len(content.planes))]
+        planes = tuple(self._place(p, step, window) for p, step in zip(content.planes, steps, strict=True))
+        apart = None if content.apart is None else self._place(content.apart, (1, 1), window)
+        return Content(planes, apart, self._place(content.residual, (1, 1), window), content.window)
+
+    def _place(self, array: Array, step: tuple[int, int], window: Window) -> Array:
+        if window == self.whole:
+            return array
+        out = self._empty(self._shapes[step])
+        out[window.of(step)] = array
+        return out
 
     def between(
-        self, first: tuple[Array, ...], second: tuple[Array, ...], vectors: Floats, share: float
+        self,
+        first: tuple[Array, ...],
+        second: tuple[Array, ...],
+        vectors: Floats,
+        share: float,
+        window: Window | None = None,
     ) -> Content[Array]:
-        """The content `share` of the way from one picture to another.
+        """The content `share` of the way from one picture to another, in a window (default: everywhere).
 
         `vectors`: [rows, columns, 2] motion over the whole way, of what passes through each node at that time.
         """
+        window = window or self.whole
         before, after = (
             # Smooth, as nothing is coded that could mend the edges of cells.
-            self._warp_all(planes, self._positions(v, smooth=True))
+            self._warp_all(planes, self._positions(v, window, smooth=True))
             for planes, v in ((first, vectors * -share), (second, vectors * (1 - share)))
         )
         planes = tuple((1 - share) * a + share * b for a, b in zip(before, after, strict=True))
-        return Content(planes, before[0] - after[0], self._zeros(self.geometry.shapes[0]))
+        content = Content(planes, before[0] - after[0], self._zeros(window.shape((1, 1))), window)
+        return self._placed(content, window)
 
     def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
         """A segment's network on the renderer's device; None for a segment without."""
@@ -146,43 +189,93 @@ class Renderer(ABC, Generic[Array]):
         return Network(self.geometry, config, symbols, device=self.device, dtype=self.network_type)
 
     def synthesise(
-        self, network: Network | None, content: Content[Array], latent: npt.NDArray[np.float32]
+        self,
+        network: Network | None,
+        content: Content[Array],
+        latent: npt.NDArray[np.float32],
+        window: Window | None = None,
     ) -> tuple[Array, ...]:
-        """The picture: content plus the network's correction for a latent [latent_dim], clipped to the sample range."""
-        planes = content.planes
-        if network is not None:
-            z = self._as_tensor(self.upload(latent))
-            apart = None if content.apart is None else self._as_tensor(content.apart)
-            correction = network([self._as_tensor(p) for p in planes], apart, self._as_tensor(content.residual), z)
-            planes = tuple(p + self._as_array(c) for p, c in zip(planes, correction, strict=True))
-        return tuple(p.clip(0, PEAK) for p in planes)
+        """The picture: content plus the network's correction for a latent [latent_dim], clipped to the sample range.
 
-    def _positions(self, vectors: npt.NDArray, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
-        """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors.
+        Planes are of the picture's size whatever the window is in which they are wanted (default: everywhere).
+        """
+        window = window or self.whole
+        correction = None if network is None else self._correction(network, content, latent, window)
+        planes = []
+        for i, plane in enumerate(content.planes):
+            step = self.geometry.step(i)
+            shown = plane[window.of(step)]
+            shown = shown.clip(0, PEAK) if correction is None else self._add(shown, correction[i])
+            planes.append(self._place(shown, step, window))
+        return tuple(planes)
+
+    def _correction(
+        self, network: Network, content: Content[Array], latent: npt.NDArray[np.float32], window: Window
+    ) -> Sequence[Array]:
+        """What the network adds to each plane in a window."""
+        apart = None if content.apart is None else self._as_tensor(content.apart)
+        planes = [self._as_tensor(p) for p in content.planes]
+        z = self._as_tensor(self.upload(latent))
+        return [self._as_array(c) for c in network(planes, apart, self._as_tensor(content.residual), z, window)]
+
+    def _follow(self, planes: tuple[Array, ...], vectors: Vectors, window: Window) -> tuple[Array, ...]:
+        """A window of a picture as its reference has it: planes read along the motion vectors of cells."""
+        return self._warp_all(planes, self._positions(vectors, window))
+
+    def _blend(self, first: Array, second: Array, share: Array) -> tuple[Array, Array]:
+        """(first - second, their mean with the first one's share)."""
+        apart = first - second
+        return apart, second + share * apart
+
+    def _add(self, plane: Array, other: Array) -> Array:
+        """The sum in the range of samples."""
+        return (plane + other).clip(0, PEAK)
+
+    def _positions(self, vectors: npt.NDArray, window: Window, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
+        """For each step: [rows, columns, 2] where the samples of such a plane in a window read along motion vectors.
 
         `smooth`: along vectors interpolated between the nodes, and not those of their cells.
         """
         at: dict[tuple[int, int], Array] = {}
         for step, samples in self._samples.items():
             nodes = to_samples(vectors, step)
-            at[step] = (self._dense(nodes, NODE, step) if smooth else self._blocks(nodes, step)) + samples
+            moved = self._dense(nodes, NODE, step, window) if smooth else self._blocks(nodes, step, window)
+            at[step] = moved + samples[window.of(step)]
         return at
 
     def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
         return tuple(self._warp(plane, at[self.geometry.step(i)]) for i, plane in enumerate(planes))
 
-    def _residual(self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float) -> Array:
-        """[planes, rows, columns] of a group: inverse transforms of the blocks that hold anything."""
-        planes, rows, columns = levels.shape
-        out = self._zeros(levels.shape)
-        for blocks in occupied(sizes, levels):
+    def _residual(
+        self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float, part: tuple[slice, slice]
+    ) -> list[Array]:
+        """[rows, columns] of each plane of a group, in a part of it: inverse transforms of what blocks hold."""
+        rows, columns = part
+        # In whole blocks of the largest size.
+        top, left = rows.start // SUPER * SUPER, columns.start // SUPER * SUPER
+        shape = (levels.shape[0], padded(rows.stop - top), padded(columns.stop - left))
+        out = self._zeros(shape)
+        for blocks in occupied(sizes, levels, (top, left), shape[1:]):
             n, basis = blocks.size, self._bases[blocks.size]
             coefficients = self._zeros((blocks.place.shape[1], n, n))
             coefficients.reshape(-1)[self.upload(blocks.index)] = self.upload(coefficients_of(blocks.value, step))
             plane, row, column = self.upload(blocks.place)
-            cells = out.reshape(planes, rows // n, n, columns // n, n).swapaxes(2, 3)
+            cells = out.reshape(shape[0], shape[1] // n, n, shape[2] // n, n).swapaxes(2, 3)
             cells[plane, row, column] = basis.T @ coefficients @ basis
-        return out
+        return list(out[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left])
+
+    def _nodes_around(
+        self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window
+    ) -> tuple[npt.NDArray, tuple[slice, slice]]:
+        """The nodes that a window reads, one more on each side; its (rows, columns) in what they are enlarged to."""
+        top, left = max(window.top // spacing - 1, 0), max(window.left // spacing - 1, 0)
+        part = nodes[top : -(-window.bottom // spacing) + 1, left : -(-window.right // spacing) + 1]
+        rows, columns = window.of(step)
+        down, across = top * spacing // step[1], left * spacing // step[0]
+        return part, (
+            slice(rows.start - down, rows.stop - down),
+            slice(columns.start - across, columns.stop - across),
+        )
 
     # What each kind of array needs of its own.
 
@@ -194,12 +287,15 @@ class Renderer(ABC, Generic[Array]):
     def _zeros(self, shape: tuple[int, ...]) -> Array: ...
 
     @abstractmethod
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Array:
-        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at every sample of a plane."""
+    def _empty(self, shape: tuple[int, ...]) -> Array: ...
 
     @abstractmethod
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Array:
-        """Values of motion nodes [rows, columns, c] of the host, the same at every sample of a plane in their cells."""
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Array:
+        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at the samples of a window."""
+
+    @abstractmethod
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Array:
+        """Values of motion nodes [rows, columns, c] of the host, the same at all samples in their cells; a window."""
 
     @abstractmethod
     def _warp(self, plane: Array, at: Array) -> Array:

@@ -7,7 +7,8 @@ map to sample centres, (X + 1/2) / s - 1/2, and chroma keeps its siting.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -48,13 +49,13 @@ class View:
         """The whole picture or `roi` (x, y, width, height), at its own size or at `size` (height, width).
 
         Raises:
-            UsageError: a region that is not inside the picture, or a size without pixels.
+            UsageError: a region that is not inside the picture, a size without pixels, or numbers that are not whole.
             LimitError: a size over the limits.
         """
-        x, y, width, height = roi or (0, 0, info.width, info.height)
+        x, y, width, height = _whole("region", roi, 4) if roi is not None else (0, 0, info.width, info.height)
         if width < 1 or height < 1 or x < 0 or y < 0 or x + width > info.width or y + height > info.height:
             raise UsageError(f"region {x},{y},{width},{height} is not inside the {info.width}x{info.height} picture")
-        rows, columns = size or (height, width)
+        rows, columns = _whole("size", size, 2) if size is not None else (height, width)
         if rows < 1 or columns < 1:
             raise UsageError(f"size {columns}x{rows} has no pixels")
         for limit, value in (("max_width", columns), ("max_height", rows), ("max_pixels", rows * columns)):
@@ -68,6 +69,16 @@ class View:
     def info(self, info: VideoInfo) -> VideoInfo:
         """Description of the output video."""
         return replace(info, width=self.size[1], height=self.size[0])
+
+
+def _whole(name: str, numbers: Sequence[int], count: int) -> Sequence[int]:
+    try:
+        found = [operator.index(number) for number in numbers]
+    except TypeError:
+        found = []
+    if len(found) != count:
+        raise UsageError(f"{name} {numbers} is not {count} whole numbers")
+    return found
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,25 @@ def samplings(view: View, info: VideoInfo) -> list[Sampling]:
     return out
 
 
+def nearby(plane: Array, sampling: Sampling) -> tuple[Array, Sampling]:
+    """The part of a plane that means are taken of; what is read between samples is read where it is."""
+    rows, first = _part(sampling.rows, plane.shape[0], sampling.columns.mean is not None)
+    columns, second = _part(sampling.columns, plane.shape[1], sampling.rows.mean is not None)
+    return plane[rows, columns], Sampling(first, second)
+
+
+def _part(axis: Axis, samples: int, cut: bool) -> tuple[slice, Axis]:
+    """The samples that an axis reads, and the axis among them; all of them where nothing is gained."""
+    if axis.mean is not None:
+        low, high = int(axis.mean.index.min()), int(axis.mean.index.max()) + 1
+        return slice(low, high), Axis(Taps(axis.mean.index - low, axis.mean.weight), axis.positions)
+    if not cut:
+        return slice(0, samples), axis
+    low = min(max(int(axis.positions.min()) - 2, 0), samples - 1)
+    high = max(min(int(axis.positions.max()) + 4, samples), 1)
+    return slice(low, high), Axis(None, axis.positions - np.float32(low))
+
+
 def _centre(info: VideoInfo) -> tuple[float, float]:
     """(x, y) of the first chroma sample, in chroma samples from the edge of the picture."""
     sx, sy = info.subsampling
@@ -168,6 +198,7 @@ def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
 
 
 def _read(plane: Floats, sampling: Sampling) -> Floats:
+    plane, sampling = nearby(plane, sampling)
     rows, columns = sampling.rows, sampling.columns
     plane = rows.mean.of_rows(plane) if rows.mean else plane
     plane = columns.mean.of_columns(plane) if columns.mean else plane

@@ -6,6 +6,9 @@ float32 up to the normalisation that `grid_sample` wants: planes agree to about 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,22 +16,85 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from licodec.model.cosine import CELL
-from licodec.model.geometry import PEAK, Geometry
-from licodec.model.motion import NODE
+from licodec.model.geometry import PEAK, Floats, Geometry
+from licodec.model.motion import NODE, Field
+from licodec.model.symbols import PictureSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
-from licodec.render.renderer import Renderer
-from licodec.render.resample import Sampling, Taps, View, samplings
+from licodec.render.fused import Fused
+from licodec.render.network import Network, without_tf32
+from licodec.render.renderer import Content, Renderer
+from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
+from licodec.render.tiles import Tiles
+from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
 
 class TorchRenderer(Renderer[Tensor]):
-    """Renders on a device, into tensors."""
+    """Renders on a device, into tensors. Between symbols and planes nothing waits for the device."""
 
-    def __init__(self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32, *, fused: bool = False
+    ) -> None:
+        """`fused`: let torch.compile make one kernel of many, which takes seconds once and pays in long videos."""
         self.device, self.network_type = torch.device(device), network_type
         self._halves: dict[torch.Size, Tensor] = {}
+        self._smooth: Callable[..., Tensor] = Fused(_smooth) if fused else _smooth
+        self._pictures = Tiles(1 << 16)
+        self._tiles, self._bands = Tiles(geometry.shapes[0][0]), Tiles(BAND)
         super().__init__(geometry)
+
+    def content(
+        self,
+        fields: Sequence[Field],
+        symbols: PictureSymbols,
+        references: Sequence[tuple[Tensor, ...]],
+        steps: Sequence[float],
+        window: Window,
+    ) -> Content[Tensor]:
+        def part(tile: Window) -> Content[Tensor]:
+            return super(TorchRenderer, self).content(fields, symbols, references, steps, tile)
+
+        return self._joined(window, part)
+
+    def between(
+        self,
+        first: tuple[Tensor, ...],
+        second: tuple[Tensor, ...],
+        vectors: Floats,
+        share: float,
+        window: Window | None = None,
+    ) -> Content[Tensor]:
+        def part(tile: Window) -> Content[Tensor]:
+            return super(TorchRenderer, self).between(first, second, vectors, share, tile)
+
+        return self._joined(window or self.whole, part)
+
+    def _joined(self, window: Window, part: Callable[[Window], Content[Tensor]]) -> Content[Tensor]:
+        """A content made of tiles."""
+        whole: Content[Tensor] | None = None
+        for tile, made in self._tiles.of(window, part):
+            whole = made if whole is None else _join(whole, made, tile, self.geometry)
+        assert whole is not None
+        return replace(whole, window=window)
+
+    def synthesise(
+        self,
+        network: Network | None,
+        content: Content[Tensor],
+        latent: npt.NDArray[np.float32],
+        window: Window | None = None,
+    ) -> tuple[Tensor, ...]:
+        def part(tile: Window) -> tuple[Tensor, ...]:
+            return super(TorchRenderer, self).synthesise(network, content, latent, tile)
+
+        whole: tuple[Tensor, ...] = ()
+        for tile, made in self._tiles.of(window or self.whole, part):
+            for i, (plane, more) in enumerate(zip(whole, made, strict=False)):
+                place = tile.of(self.geometry.step(i))
+                plane[place] = more[place]
+            whole = whole or made
+        return whole
 
     def upload(self, array: npt.NDArray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array))
@@ -39,17 +105,20 @@ class TorchRenderer(Renderer[Tensor]):
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(shape, device=self.device)
 
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int]) -> Tensor:
-        rows, columns = self._shapes[step]
+    def _empty(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.empty(shape, device=self.device)
+
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Tensor:
+        nodes, (rows, columns) = self._nodes_around(nodes, spacing, step, window)
         size = (nodes.shape[0] * spacing // step[1], nodes.shape[1] * spacing // step[0])
         channels = self.upload(nodes.reshape(*nodes.shape[:2], -1)).permute(2, 0, 1)[None]
-        full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, :rows, :columns]
-        return full.permute(1, 2, 0).reshape(rows, columns, *nodes.shape[2:])
+        full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, rows, columns]
+        return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Tensor:
-        rows, columns = self._shapes[step]
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Tensor:
+        nodes, (rows, columns) = self._nodes_around(nodes, NODE, step, window)
         across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
-        return across.repeat_interleave(NODE // step[1], 0)[:rows, :columns]
+        return across.repeat_interleave(NODE // step[1], 0)[rows, columns]
 
     def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
         if plane.shape not in self._halves:
@@ -59,8 +128,14 @@ class TorchRenderer(Renderer[Tensor]):
         return F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
 
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
-        plane = _smooth(plane, self.upload(left), most, uneven)
-        return _smooth(plane.T, self.upload(above).T, most, uneven).T
+        plane = self._smooth(plane, self.upload(left), most, uneven)
+        return self._smooth(plane.T, self.upload(above).T, most, uneven).T
+
+    def _residual(
+        self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float, part: tuple[slice, slice]
+    ) -> list[Tensor]:
+        with without_tf32():
+            return super()._residual(sizes, levels, step, part)
 
     def _as_tensor(self, array: Tensor) -> Tensor:
         return array
@@ -74,6 +149,7 @@ class TorchRenderer(Renderer[Tensor]):
         return tuple(self._read(plane, s) for plane, s in zip(planes, samplings(view, info), strict=True))
 
     def _read(self, plane: Tensor, sampling: Sampling) -> Tensor:
+        plane, sampling = nearby(plane, sampling)
         rows, columns = sampling.rows, sampling.columns
         plane = self._taps(rows.mean).of_rows(plane) if rows.mean else plane
         plane = self._taps(columns.mean).of_columns(plane) if columns.mean else plane
@@ -81,19 +157,51 @@ class TorchRenderer(Renderer[Tensor]):
             return plane
         out = torch.empty((len(rows.positions), len(columns.positions)), device=self.device)
         at_columns = self.upload(columns.positions)
-        for band, at_rows in sampling.bands():
-            at = torch.meshgrid(self.upload(at_rows), at_columns, indexing="ij")
+        at_rows = self.upload(rows.positions)
+
+        def read(band: slice) -> None:
+            at = torch.meshgrid(at_rows[band], at_columns, indexing="ij")
             out[band] = self._warp(plane, torch.stack(at[::-1], dim=-1))
+
+        self._bands.each(len(out), read)
         return out.clip_(0, PEAK)
 
     def _taps(self, taps: Taps[npt.NDArray]) -> Taps[Tensor]:
         return Taps(self.upload(taps.index), self.upload(taps.weight))
 
     def download(self, planes: tuple[Tensor, ...], info: VideoInfo) -> tuple[Plane, ...]:
-        return tuple(codes.cpu().numpy() for codes in colour.codes(planes, info))
+        return tuple(samples.cpu().numpy() for samples in self._codes(planes, info))
 
     def rgb(self, planes: tuple[Tensor, ...], info: VideoInfo) -> Tensor:
-        return colour.to_rgb(colour.codes(planes, info), info)
+        samples = self._codes(planes, info)
+        out = torch.empty((3, info.height, info.width), dtype=samples[0].dtype, device=self.device)
+
+        def convert(rows: slice) -> None:
+            out[:, rows] = colour.to_rgb(samples, info, rows)
+
+        self._pictures.each(info.height, convert)
+        return out
+
+    def _codes(self, planes: tuple[Tensor, ...], info: VideoInfo) -> list[Tensor]:
+        steps = [(1, 1) if i == 0 else info.subsampling for i in range(len(planes))]
+
+        def part(rows: slice) -> list[Tensor]:
+            pieces = zip(planes, steps, strict=True)
+            return colour.codes([plane[rows.start // sy : -(-rows.stop // sy)] for plane, (_, sy) in pieces], info)
+
+        parts = self._pictures.each(info.height, part)
+        return parts[0] if len(parts) == 1 else [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _join(first: Content[Tensor], second: Content[Tensor], tile: Window, geometry: Geometry) -> Content[Tensor]:
+    """The first content with a tile of the second."""
+    pairs = [(a, b, geometry.step(i)) for i, (a, b) in enumerate(zip(first.planes, second.planes, strict=True))]
+    pairs.append((first.residual, second.residual, (1, 1)))
+    if first.apart is not None and second.apart is not None:
+        pairs.append((first.apart, second.apart, (1, 1)))
+    for a, b, step in pairs:
+        a[tile.of(step)] = b[tile.of(step)]
+    return first
 
 
 def _smooth(plane: Tensor, strength: Tensor, most: float, uneven: float) -> Tensor:

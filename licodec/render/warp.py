@@ -23,6 +23,16 @@ def sample_positions(shape: tuple[int, int]) -> Floats:
     return grid
 
 
+@lru_cache(maxsize=8)
+def phase_weights(steps: int) -> npt.NDArray[np.float32]:
+    """[steps, 4] weights of the four samples around a position, for each of so many steps a sample; they are exact."""
+    x = np.arange(steps)[:, None] / steps
+    distance = np.abs(np.array([1, 0, -1, -2]) + x)
+    near = (5 / 4 * distance - 9 / 4) * distance**2 + 1
+    far = -3 / 4 * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance <= 1, near, far).astype(np.float32)
+
+
 def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
     """Motion vectors in samples of a plane with `step` (x, y) luma samples a sample."""
     return np.asarray(vectors, np.float32) * np.array([1 / (UNIT * step[0]), 1 / (UNIT * step[1])], np.float32)

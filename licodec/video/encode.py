@@ -11,12 +11,15 @@ Default encoders, by what has to be held:
     anything else                               ffv1          lossless, .mkv only
     .webm                                       libvpx-vp9 for 8 bit, otherwise libsvtav1
 
+h264_nvenc, hevc_nvenc and av1_nvenc, which encode on an NVIDIA GPU, are used when they are asked for.
+
 H.264 and HEVC cut their pictures in whole chroma samples, so they have no odd sizes. Where an encoder has
 no gray, gray becomes 4:2:0 with colourless chroma. Nothing else is ever converted.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +45,9 @@ _ALIASES = {
     "av1": "libsvtav1",
     "vp9": "libvpx-vp9",
     "prores": "prores_ks",
+    "nvenc": "h264_nvenc",
 }
+_NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 # No B-frames: MP4 stores durations in decoding order, so a reordered last frame would lose its own.
 _OPTIONS = {
     "libx264": {"crf": "10", "preset": "fast", "bf": "0"},
@@ -52,9 +57,15 @@ _OPTIONS = {
     "libvpx-vp9": {"crf": "10", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
     "ffv1": {"level": "3", "slicecrc": "1"},
     "prores_ks": {"profile": "4"},
+    **{name: {"rc": "vbr", "cq": "12", "b": "0", "preset": "p5", "bf": "0"} for name in _NVENC},
 }
+_AHEAD_BYTES = 1 << 27
+_MOST_AHEAD = {"libx264": 30, "libx264rgb": 30, "libx265": 15}
+"""Pictures that their preset looks ahead."""
+_QUALITY = dict.fromkeys(_NVENC, "cq")
+"""What an encoder calls its constant quality, where that is not crf."""
 # These write the sample aspect ratio themselves; PyAV cannot set the container's.
-_KEEP_ASPECT = ("libx264", "libx264rgb", "libx265", "ffv1", "mpeg4", "mpeg2video")
+_KEEP_ASPECT = ("libx264", "libx264rgb", "libx265", "ffv1", "mpeg4", "mpeg2video", *_NVENC[:2])
 _SITES = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
 
 
@@ -166,10 +177,11 @@ class FileSink(VideoSink):
         try:
             known = av.Codec(self._codec, "w")
         except (av.FFmpegError, ValueError):
-            raise UsageError(f"--codec {self._codec}: FFmpeg has no such encoder here") from None
+            others = ": leave --codec out, or use h264" if self._codec in _NVENC else ""
+            raise UsageError(f"--codec {self._codec}: FFmpeg has no such encoder here{others}") from None
         if known.type != "video":
             raise UsageError(f"--codec {self._codec}: not a video encoder")
-        if self._codec in ("libx264", "libx265") and _is_odd(self.info):
+        if self._codec in ("libx264", "libx265", *_NVENC) and _is_odd(self.info):
             raise UsageError(
                 f"{self._path}: {self._codec} has no odd sizes in 4:2:0 and 4:2:2, such as this "
                 f"{self.info.width}x{self.info.height}: leave --codec out, or use vp9 or ffv1"
@@ -188,11 +200,19 @@ class FileSink(VideoSink):
         options = dict(_OPTIONS.get(self._codec, {}))
         if crf is not None:
             context = av.CodecContext.create(self._codec, "w")
-            if "crf" not in {option.name for option in context.supported_options.private}:
+            name = _QUALITY.get(self._codec, "crf")
+            if name not in {option.name for option in context.supported_options.private}:
                 raise UsageError(f"--crf: {self._codec} has no such quality setting")
-            options["crf"] = f"{crf:g}"
+            options[name] = f"{crf:g}"
         if self.info.chroma_location in _SITES:
             options["chroma_sample_location"] = _SITES[self.info.chroma_location]
+        # These look ahead over whole pictures, of which 30 of 8K take 3 GiB.
+        ahead = _AHEAD_BYTES // sum(2 * h * w if self.info.bit_depth > 8 else h * w for h, w in self.info.plane_shapes)
+        if self._codec in _MOST_AHEAD and ahead < _MOST_AHEAD[self._codec]:
+            if self._codec == "libx265":
+                options["x265-params"] += f":rc-lookahead={max(ahead, 2)}"
+            else:
+                options["rc-lookahead"] = str(max(ahead, 1))
         if self._codec == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # it prints its settings on the terminal otherwise
         return options
@@ -211,7 +231,7 @@ class FileSink(VideoSink):
         if info.sample_aspect != 1 and self._codec not in _KEEP_ASPECT:
             ratio = f"{info.sample_aspect.numerator}:{info.sample_aspect.denominator}"
             self.warnings.append(f"{self._path}: the sample aspect ratio {ratio} is not kept with {self._codec}")
-        if self._codec == "libx265" and self._path.suffix.lower() in _MP4:
+        if self._codec in ("libx265", "hevc_nvenc") and self._path.suffix.lower() in _MP4:
             context.codec_tag = "hvc1"  # Apple's players take no other
         if info.rotation:
             stream.set_display_rotation(info.rotation)
@@ -231,6 +251,9 @@ class FileSink(VideoSink):
     def _named(self, error: Exception) -> LicodecError:
         if isinstance(error, LicodecError):
             return error
-        if isinstance(error, OSError):
+        # FFmpeg says "not permitted" of a driver that is not there.
+        no_driver = self._codec in _NVENC and getattr(error, "errno", None) in (errno.EPERM, errno.ENOSYS, errno.ENODEV)
+        if isinstance(error, OSError) and not no_driver:
             return write_error(self._path, error)
-        return UsageError(f"{self._path}: {self._codec} cannot write this video: {reason(error)}")
+        hint = "; it needs an NVIDIA GPU with its driver: h264 does not" if self._codec in _NVENC else ""
+        return UsageError(f"{self._path}: {self._codec} cannot write this video: {reason(error)}{hint}")

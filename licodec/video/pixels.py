@@ -141,6 +141,8 @@ def storing_formats(info: VideoInfo) -> tuple[str, ...]:
         names += {8: ["rgb24", "bgr24", "bgr0"], 16: ["rgb48le", "rgb48be"]}.get(info.bit_depth, [])
     if info.bit_depth == 8 and info.full_range and info.chroma in ("420", "422", "444"):
         names.append(f"yuvj{info.chroma}p")
+    if info.chroma == "420" and info.bit_depth == 10:
+        names.append("p010le")
     if info.chroma == "gray":
         names += [planar_name("420", info.bit_depth)]
     return tuple(names)

@@ -104,7 +104,15 @@ def test_a_region_outside_the_picture_is_refused(video: licodec.Video, roi: tupl
         video.render(0.2, roi=roi)
 
 
-@pytest.mark.parametrize("size", [(0, 10), (10, 0), (-3, 10)])
+@pytest.mark.parametrize(
+    "roi", [(0, 0, 8), (0, 0, 8, 8.0), (float("nan"), 0, 8, 8), ("0", 0, 8, 8), (0, 0, float("inf"), 8), ()]
+)
+def test_a_region_of_other_than_whole_numbers_is_refused(video: licodec.Video, roi: tuple[int, int, int, int]) -> None:
+    with pytest.raises(UsageError, match="region"):
+        video.render(0.2, roi=roi)
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, 0), (-3, 10), (10,), (8.5, 8), (float("nan"), 8)])
 def test_a_size_without_pixels_is_refused(video: licodec.Video, size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="size"):
         video.render(0.2, size=size)

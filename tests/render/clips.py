@@ -54,7 +54,8 @@ def segment(info: VideoInfo) -> bytes:
     """
     geometry = Geometry.of(info)
     noise = np.random.default_rng(1)
-    still = [np.kron(noise.normal(0, 12, (40, 40)), np.ones((3, 3))) for _ in info.plane_shapes]
+    cells = (max(40, info.height // 3 + 4), max(40, info.width // 3 + 6))
+    still = [np.kron(noise.normal(0, 12, cells), np.ones((3, 3))) for _ in info.plane_shapes]
 
     def source(frame: int) -> Planes:
         detail = [s[frame:, 2 * frame :] for s in still]

@@ -1,0 +1,184 @@
+"""Only what is asked for is computed, and it is the same as that part of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licodec.entropy.segment import SegmentReader, write_segment
+from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.render.numpy_renderer import NumpyRenderer
+from licodec.render.player import SegmentPlayer
+from licodec.render.resample import View
+from licodec.render.torch_renderer import TorchRenderer
+from licodec.render.warp import phase_weights, positions, warp
+from licodec.render.window import Window, seen
+from licodec.video.info import VideoInfo
+from render.clips import CONFIG, FRAMES, segment
+
+INFO = VideoInfo(330, 250)
+GEOMETRY = Geometry.of(INFO)
+OTHERS = [VideoInfo(181, 99, chroma="gray"), VideoInfo(160, 99, chroma="422"), VideoInfo(131, 96, chroma="444")]
+
+
+class Recorder(NumpyRenderer):
+    """Counts the luma samples it computes, and leaves no number where it computes none."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.predicted = self.synthesised = 0
+
+    def _empty(self, shape: tuple[int, ...]) -> Floats:
+        return np.full(shape, np.nan, np.float32)
+
+    def predict(self, *arguments, **options):  # type: ignore[no-untyped-def]
+        made = super().predict(*arguments, **options)
+        self.predicted += made.planes[0].size
+        return made
+
+    def synthesise(self, network, content, latent, window=None):  # type: ignore[no-untyped-def]
+        self.synthesised += np.prod((window or self.whole).shape((1, 1)))
+        return super().synthesise(network, content, latent, window)
+
+
+@cache
+def without_network(info: VideoInfo) -> bytes:
+    """The same pictures without a network: then windows must agree to the last bit."""
+    reader = SegmentReader(segment(info), Geometry.of(info), CONFIG, FRAMES)
+    for _ in reader.batches():
+        pass
+    return write_segment(replace(reader.symbols, weights=None, weight_steps=[]), Geometry.of(info), CONFIG)
+
+
+def player_of(payload: bytes, info: VideoInfo = INFO) -> tuple[SegmentPlayer, Recorder]:
+    renderer = Recorder(Geometry.of(info))
+    return SegmentPlayer(payload, renderer, CONFIG, FRAMES), renderer
+
+
+@cache
+def whole(payload: bytes, info: VideoInfo, frame: int, share: float) -> Planes:
+    return SegmentPlayer(payload, NumpyRenderer(Geometry.of(info)), CONFIG, FRAMES).between(frame, share)
+
+
+def view_of(player: SegmentPlayer, renderer: Recorder, info: VideoInfo, view: View, frame: int, share: float) -> Planes:
+    shown = seen(view.region, view.size, renderer.geometry)
+    return renderer.view(player.between(frame, share, window=shown), view, info)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), trained=st.booleans(), info=st.sampled_from([INFO, INFO, *OTHERS]))
+def test_a_region_of_any_frame_is_that_part_of_it(data: st.DataObject, trained: bool, info: VideoInfo) -> None:
+    payload = segment(info) if trained else without_network(info)
+    player, renderer = player_of(payload, info)
+    reference = NumpyRenderer(Geometry.of(info))
+    # Several at a time: what was kept for one may serve another.
+    for _ in range(data.draw(st.integers(1, 4))):
+        width, height = data.draw(st.integers(1, info.width)), data.draw(st.integers(1, info.height))
+        x, y = data.draw(st.integers(0, info.width - width)), data.draw(st.integers(0, info.height - height))
+        scale = data.draw(st.sampled_from([1, 1, 2, 0.37, 1.5]))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        view = View.of(info, size, (x, y, width, height))
+        frame = data.draw(st.integers(0, FRAMES - 1))
+        share = data.draw(st.sampled_from([0.0, 0.0, 0.5, 0.2]))
+        found = view_of(player, renderer, info, view, frame, share)
+        wanted = reference.view(whole(payload, info, frame, share), view, info)
+        for p, q in zip(found, wanted, strict=True):
+            if trained:
+                # Convolutions of other sizes may add in another order.
+                np.testing.assert_allclose(p, q, atol=1e-3)
+            else:
+                np.testing.assert_array_equal(p, q)
+
+
+def test_work_grows_with_the_region() -> None:
+    work = []
+    for side in (16, 64, 128):
+        player, renderer = player_of(segment(INFO))
+        view = View.of(INFO, None, (100, 60, side, side))
+        player.parse()
+        view_of(player, renderer, INFO, view, FRAMES - 1, 0.0)
+        work.append((renderer.predicted, renderer.synthesised))
+    player, renderer = player_of(segment(INFO))
+    player.render(FRAMES - 1)
+    everything = INFO.width * INFO.height
+    pictures = renderer.predicted / everything
+    print(f"{pictures:g} pictures for the last; samples of (predict, synthesise):", work, "of", everything)
+    assert [w[1] for w in work] == [(side + 16) ** 2 for side in (16, 64, 128)]
+    assert work[0][0] < work[1][0] < work[2][0] < renderer.predicted
+    # Margins: 6 samples for the network, then 16, the motion and whole cells for each picture that is read.
+    assert work[0][0] < 0.4 * renderer.predicted
+
+
+def test_all_frames_of_a_region_render_each_picture_twice_at_most() -> None:
+    """The first frame asked for gets what it needs, all others together what they need."""
+    player, renderer = player_of(segment(INFO))
+    view = View.of(INFO, None, (100, 60, 64, 64))
+    for frame in range(FRAMES):
+        view_of(player, renderer, INFO, view, frame, 0.0)
+    first = renderer.predicted
+    for frame in reversed(range(FRAMES)):
+        view_of(player, renderer, INFO, view, frame, 0.0)
+    assert renderer.predicted == first
+    assert first < 0.6 * FRAMES * INFO.width * INFO.height
+
+
+def test_whole_frames_are_rendered_once_whatever_regions_come_between() -> None:
+    player, renderer = player_of(segment(INFO))
+    for frame in range(FRAMES):
+        player.render(frame)
+    rendered = renderer.predicted
+    assert rendered == FRAMES * INFO.width * INFO.height
+    view_of(player, renderer, INFO, View.of(INFO, None, (0, 0, 40, 40)), 3, 0.5)
+    player.render(2)
+    assert renderer.predicted == rendered
+
+
+def test_regions_on_torch_are_those_of_the_reference() -> None:
+    renderer = TorchRenderer(GEOMETRY, "cpu")
+    player = SegmentPlayer(segment(INFO), renderer, CONFIG, FRAMES)
+    view = View.of(INFO, (90, 120), (200, 130, 60, 45))
+    window = seen(view.region, view.size, GEOMETRY)
+    for frame, share in ((4, 0.0), (1, 0.4), (5, 0.0)):
+        found = renderer.view(player.between(frame, share, window=window), view, INFO)
+        wanted = NumpyRenderer(GEOMETRY).view(whole(segment(INFO), INFO, frame, share), view, INFO)
+        for p, q in zip(found, wanted, strict=True):
+            assert isinstance(p, torch.Tensor)
+            assert np.abs(p.numpy() - q).max() < 0.02
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 90)),
+    step=st.sampled_from([(1, 1), (2, 2), (2, 1)]),
+    most=st.sampled_from([3, 40, 4 * 60]),
+)
+def test_cells_are_read_as_opencv_reads_single_positions(
+    seed: int, shape: tuple[int, int], step: tuple[int, int], most: int
+) -> None:
+    """To the last bit; on machines without fused multiply-adds, to rounding."""
+    from licodec.render import kernels
+
+    random = np.random.default_rng(seed)
+    sx, sy = step
+    plane = (random.random(shape) * 255).astype(np.float32)
+    nodes = (-(-shape[0] * sy // 8), -(-shape[1] * sx // 8))
+    vectors = random.integers(-most, most + 1, (*nodes, 2)).astype(np.int32)
+    vectors[random.random(nodes) < 0.5] = 5  # neighbours that move alike
+    out = np.empty(shape, np.float32)
+    kernels.warp(plane, vectors, (phase_weights(4 * sx), phase_weights(4 * sy)), (8 // sx, 8 // sy), (0, 0), out)
+    np.testing.assert_allclose(out, warp(plane, positions(vectors, shape, step)), rtol=0, atol=1e-4)
+
+
+def test_a_window_in_planes() -> None:
+    window = Window(16, 99, 32, 181)
+    assert window.of((2, 2)) == (slice(8, 50), slice(16, 91))
+    assert window.shape((1, 1)) == (83, 149)
+    assert Window(20, 40, 40, 60) in window
+    assert Window(20, 40, 30, 60) not in window
+    assert window | Window(0, 20, 40, 200) == Window(0, 99, 32, 200)
