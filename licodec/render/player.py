@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,11 +16,10 @@ from licodec.errors import DamagedFileError
 from licodec.model import motion
 from licodec.model.config import ModelConfig
 from licodec.model.costs import check_segment
-from licodec.model.geometry import Floats
-from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.quant.steps import LATENT_STEP
+from licodec.render.flow import Flow
 from licodec.render.renderer import Array, Content, Renderer
 
 _KEEP_BYTES = 256 << 20
@@ -116,6 +114,7 @@ class SegmentPlayer(Generic[Array]):
         self._pictures: dict[int, Picture] = {}
         self._contents: Contents[Array] = Contents(renderer, self._symbols)
         self._network = renderer.load(config, self._symbols)
+        self._flow: tuple[int, Flow] | None = None
         self.frames, self._where = frames, where
 
     def _parse_to(self, frame: int) -> None:
@@ -149,42 +148,17 @@ class SegmentPlayer(Generic[Array]):
     def between(self, frame: int, share: float) -> tuple[Array, ...]:
         """Planes at a time after `frame`, `share` (0..1) of the way to the next frame of the segment.
 
-        The motion that the file holds between the two is followed from both sides; latents are interpolated as in
-        Latent-INR: z = (1 - share) z_t + share z_{t+1}.
+        The flow between the two is followed from both sides; latents are interpolated as in Latent-INR:
+        z = (1 - share) z_t + share z_{t+1}.
         """
         if share <= 0 or frame + 1 >= self.frames:
             return self.render(frame)
         if share >= 1:
             return self.render(frame + 1)
         first, second = self._content(frame), self._content(frame + 1)
-        vectors = _at_time(self._vectors_between(frame), share)
-        content = self._renderer.between(first.planes, second.planes, vectors, share)
+        if self._flow is None or self._flow[0] != frame:
+            lumas = (self._renderer.fetch(content.planes[0]) for content in (first, second))
+            self._flow = frame, Flow.between(*lumas)
+        content = self._renderer.between(first.planes, second.planes, self._flow[1].at(share), share)
         z = (1 - share) * self._latent(frame) + share * self._latent(frame + 1)
         return self._renderer.synthesise(self._network, content, z)
-
-    def _vectors_between(self, frame: int) -> Floats:
-        """Vectors from `frame` to the next one (quarter samples). One of two neighbours always refers to the other."""
-        for field in self._contents.motion[frame]:
-            if field.target == frame + 1:
-                return _smooth(field.vectors)
-        for field in self._contents.motion[frame + 1]:
-            if field.target == frame:
-                return -_at_time(_smooth(field.vectors), 1.0)
-        raise AssertionError("neighbours without motion between them")
-
-
-def _smooth(vectors: Vectors) -> Floats:
-    """Medians of 5 x 5 nodes: single cells may say what predicts them best, and not how things move."""
-    components = [cv2.medianBlur(np.ascontiguousarray(vectors[..., k], np.float32), 5) for k in range(2)]
-    return np.stack(components, axis=-1)
-
-
-def _at_time(vectors: Floats, share: float) -> Floats:
-    """Vectors of the points that pass through each node at time `share`: v(y) where y + share v(y) = x."""
-    rows, columns = vectors.shape[:2]
-    grid = np.stack(np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)), axis=-1)
-    out = vectors
-    for _ in range(3):
-        at = grid - out * np.float32(share / (UNIT * NODE))
-        out = cv2.remap(vectors, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return out

@@ -26,11 +26,12 @@ import torch
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
-from licodec.model.motion import NODE, Field
+from licodec.model.motion import Field
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import coefficients_of
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
+from licodec.render.flow import DENSITY
 from licodec.render.network import Network
 from licodec.render.resample import View
 from licodec.render.warp import sample_positions, to_samples
@@ -129,11 +130,10 @@ class Renderer(ABC, Generic[Array]):
     ) -> Content[Array]:
         """The content `share` of the way from one picture to another.
 
-        `vectors`: [rows, columns, 2] motion over the whole way, of what passes through each node at that time.
+        `vectors`: as of `flow.Flow.at`.
         """
         before, after = (
-            # Smooth, as nothing is coded that could mend the edges of cells.
-            self._warp_all(planes, self._positions(v, smooth=True))
+            self._warp_all(planes, self._positions(v, flow=True))
             for planes, v in ((first, vectors * -share), (second, vectors * (1 - share)))
         )
         planes = tuple((1 - share) * a + share * b for a, b in zip(before, after, strict=True))
@@ -157,15 +157,15 @@ class Renderer(ABC, Generic[Array]):
             planes = tuple(p + self._as_array(c) for p, c in zip(planes, correction, strict=True))
         return tuple(p.clip(0, PEAK) for p in planes)
 
-    def _positions(self, vectors: npt.NDArray, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
+    def _positions(self, vectors: npt.NDArray, *, flow: bool = False) -> dict[tuple[int, int], Array]:
         """For each step: [rows, columns, 2] where the samples of such a plane read along motion vectors.
 
-        `smooth`: along vectors interpolated between the nodes, and not those of their cells.
+        `flow`: along vectors DENSITY samples apart and interpolated in between, and not those of cells.
         """
         at: dict[tuple[int, int], Array] = {}
         for step, samples in self._samples.items():
             nodes = to_samples(vectors, step)
-            at[step] = (self._dense(nodes, NODE, step) if smooth else self._blocks(nodes, step)) + samples
+            at[step] = (self._dense(nodes, DENSITY, step) if flow else self._blocks(nodes, step)) + samples
         return at
 
     def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
@@ -183,6 +183,10 @@ class Renderer(ABC, Generic[Array]):
             cells = out.reshape(planes, rows // n, n, columns // n, n).swapaxes(2, 3)
             cells[plane, row, column] = basis.T @ coefficients @ basis
         return out
+
+    def fetch(self, array: Array) -> Floats:
+        """An array of the device, on the host."""
+        return self._as_tensor(array).cpu().numpy()
 
     # What each kind of array needs of its own.
 
