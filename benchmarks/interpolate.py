@@ -7,7 +7,7 @@ What is compared, each with the frames left out: licodec's own (`licodec decode 
 frames and from the original ones, the weighted mean of the two neighbours, OpenCV's DIS flow both ways (each neighbour
 warped linearly along the flow that starts at it, then the weighted mean), and FFmpeg's `minterpolate`. PSNR is RGB's,
 mean over the frames left out between the first and the last encoded one. Every line is appended to OUT/NAME.jsonl at
-once; a run that is broken off goes on where it was. The table and the pictures are written at the end.
+once; a run that is broken off goes on where it was. Tables and pictures are written at the end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from av.filter import Graph
 
 from benchmarks import codecs, results
 from benchmarks.clips import SUITE, Prepared, clips_of, prepare
-from benchmarks.pictures import crops, side_by_side
+from benchmarks.pictures import Rgb, crops, side_by_side
 from benchmarks.results import read_rows
 from licodec.errors import LicodecError
 from licodec.metrics.compare import measured_rgb
@@ -92,27 +92,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = " ".join(["python -m benchmarks.interpolate", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         for name in options.clips.split(","):
+            pictures: list[tuple[str, list[Rgb]]] = []
             clip = prepare(clips_of(SUITE, frames=frames, only=[name])[0], options.work / "clips")
             for spacing in [int(a) for a in options.spacings.split(",")]:
                 for near in [0, *(int(q) for q in options.qualities.split(","))]:
                     done = set() if options.redo else {row.key for row in read_rows(jsonl, Row)}
                     if (clip.name, clip.digest, options.preset, spacing, near, clip.frames) not in done:
-                        row = measure(clip, name, spacing, near, options.preset, options.work, run)
+                        row, shown = measure(clip, name, spacing, near, options.preset, options.work, run)
                         results.append(jsonl, row)
                         print(_line(row), file=sys.stderr)
+                        if near == max(CRFS[name]):
+                            pictures.append((f"1 in {spacing}", shown))
+            if pictures:
+                path = jsonl.with_name(f"{jsonl.stem}-{name}.png")
+                print(side_by_side(pictures, ["original", "licodec", *METHODS], path))
         table = jsonl.with_suffix(".md")
         table.write_text(markdown(read_rows(jsonl, Row)))
         print(table)
-        if not options.quick:
-            print(_picture(options, jsonl.with_suffix(".png")))
     except LicodecError as error:
         print(f"benchmarks.interpolate: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 
 
-def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, work: Path, run: str) -> Row:
-    """All methods on one clip; `near` 0: on its original frames."""
+def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, work: Path, run: str) -> tuple[Row, list[Rgb]]:
+    """All methods on one clip, and crops of a frame half way; `near` 0: on its original frames."""
     info, frames = _read(clip.path)
     frames = frames[: (len(frames) - 1) // spacing * spacing + 1]
     coded, made = frames[::spacing], {}
@@ -126,7 +130,7 @@ def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, wor
     for method in METHODS:
         made[method] = filled(coded, info, spacing, method)
     left_out = [i for i in range(len(frames)) if i % spacing]
-    return Row(
+    row = Row(
         clip=clip.name,
         digest=clip.digest,
         preset=preset,
@@ -144,6 +148,8 @@ def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, wor
         versions=results.versions(),
         commit=results.commit(),
     )
+    middle = len(frames) // 2 // spacing * spacing + spacing // 2
+    return row, crops([frames[middle], *(shown[middle] for shown in made.values())], info)
 
 
 def encode(
@@ -309,29 +315,6 @@ def markdown(rows: Sequence[Row]) -> str:
     lines += ["", f"Preset {', '.join(presets)}. Commits {', '.join(sorted({r.commit for r in rows}))}."]
     lines += [*machines, *sorted({f"`{r.run}`" for r in rows}), ""]
     return "\n".join(lines)
-
-
-def _picture(options: argparse.Namespace, path: Path) -> Path:
-    """A frame half way by each method beside the original, cut where the methods differ most; every 8th frame."""
-    rows: list[tuple[str, list[npt.NDArray]]] = []
-    labels = ["original", "licodec", *METHODS]
-    for name in options.clips.split(","):
-        frames = options.frames or FRAMES
-        clip = prepare(clips_of(SUITE, frames=frames, only=[name])[0], options.work / "clips")
-        info, truth = _read(clip.path)
-        spacing = max(int(a) for a in options.spacings.split(","))
-        near = max(int(q) for q in options.qualities.split(","))
-        truth = truth[: (len(truth) - 1) // spacing * spacing + 1]
-        encoded = codecs.Licodec("licodec", options.preset, ()).path(
-            clip.path.with_stem(f"{clip.path.stem}-every{spacing}"), options.work / "encoded", CRFS[name][near]
-        )
-        if not encoded.exists():
-            encode(clip, truth, info, spacing, options.preset, CRFS[name][near], options.work)
-        shown = decode(encoded, info, options.work)[: len(truth)]
-        at = len(truth) // 2 // spacing * spacing + spacing // 2
-        made = [filled(shown[::spacing], info, spacing, method)[at] for method in METHODS]
-        rows.append((f"{name}, 1 in {spacing}", crops([truth[at], shown[at], *made], info)))
-    return side_by_side(rows, labels, path)
 
 
 def _parser() -> argparse.ArgumentParser:

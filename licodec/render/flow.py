@@ -1,9 +1,7 @@
 """Motion between two decoded pictures, for what is shown between them.
 
 The motion in a file says what predicts a picture best, and that in cells of eight samples. What moves where is asked of
-the pictures: dense optical flow (DIS: Kroeger et al., ECCV 2016) from the first to the second and back. At a time in
-between, both are carried to where their points are by then, and their mean is taken: where the two agree it is better
-than either, and where they do not the error of each is halved.
+the pictures: dense optical flow (DIS: Kroeger et al., ECCV 2016) from the first to the second and back.
 """
 
 from __future__ import annotations
@@ -57,10 +55,24 @@ class Flow:
         forward, backward = (_thinned(flow[:rows, :columns]) for flow in flows)
         return Flow(forward, backward)
 
-    def at(self, share: float) -> Floats:
-        """[rows, columns, 2] motion over the whole way of what passes through each place at a time (0..1)."""
+    def at(self, share: float) -> Motion:
+        """The motion of what passes through each place at a time (0..1) in between."""
         forward, backward = _carried(self.forward, share), _carried(self.backward, 1 - share)
-        return np.float32(1 - share) * forward - np.float32(share) * backward
+        # Where the two agree their mean is better than either; where they do not it halves the error of one.
+        mean = np.float32(1 - share) * forward - np.float32(share) * backward
+        return Motion(mean, self.forward, self.backward, np.abs(forward + backward).sum(axis=-1) / np.float32(UNIT))
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What is known of the motion between two pictures at one time; vectors as in `Flow`."""
+
+    mean: Floats
+    """From the first picture to the second, of what passes through each place at that time."""
+    forward: Floats
+    backward: Floats
+    apart: Floats
+    """[rows, columns] by how many luma samples the two flows contradict each other, |x| + |y|."""
 
 
 def _prepared(plane: Floats) -> npt.NDArray[np.uint8]:

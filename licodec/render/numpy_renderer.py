@@ -33,8 +33,8 @@ class NumpyRenderer(Renderer[Floats]):
     def _blocks(self, nodes: npt.NDArray, step: tuple[int, int]) -> Floats:
         return blocks(nodes, self._shapes[step], (NODE // step[0], NODE // step[1]))
 
-    def _warp(self, plane: Floats, at: Floats) -> Floats:
-        return warp(plane, at)
+    def _warp(self, plane: Floats, at: Floats, linear: bool = False) -> Floats:
+        return warp(plane, at, linear)
 
     def _deblock(self, plane: Floats, left: Floats, above: Floats, most: float, uneven: float) -> Floats:
         smooth(plane, left, most, uneven)

@@ -19,6 +19,7 @@ from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.renderer import Renderer
 from licodec.render.resample import Sampling, Taps, View, samplings
+from licodec.render.upsample import Upsampler
 from licodec.video.info import Plane, VideoInfo
 
 
@@ -28,6 +29,7 @@ class TorchRenderer(Renderer[Tensor]):
     def __init__(self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32) -> None:
         self.device, self.network_type = torch.device(device), network_type
         self._halves: dict[torch.Size, Tensor] = {}
+        self._upsampler = Upsampler(self.device)
         super().__init__(geometry)
 
     def upload(self, array: npt.NDArray) -> Tensor:
@@ -51,12 +53,13 @@ class TorchRenderer(Renderer[Tensor]):
         across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
         return across.repeat_interleave(NODE // step[1], 0)[:rows, :columns]
 
-    def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
+    def _warp(self, plane: Tensor, at: Tensor, linear: bool = False) -> Tensor:
         if plane.shape not in self._halves:
             last = np.array([plane.shape[1] - 1, plane.shape[0] - 1], np.float32)
             self._halves[plane.shape] = self.upload(2 / np.maximum(last, 1))
         source, grid = plane[None, None], (at * self._halves[plane.shape] - 1)[None]
-        return F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
+        mode = "bilinear" if linear else "bicubic"
+        return F.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=True)[0, 0]
 
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
         plane = _smooth(plane, self.upload(left), most, uneven)
@@ -75,10 +78,13 @@ class TorchRenderer(Renderer[Tensor]):
 
     def _read(self, plane: Tensor, sampling: Sampling) -> Tensor:
         rows, columns = sampling.rows, sampling.columns
+        plane = self._upsampler(plane, sampling.doubled) if sampling.doubled else plane
         plane = self._taps(rows.mean).of_rows(plane) if rows.mean else plane
         plane = self._taps(columns.mean).of_columns(plane) if columns.mean else plane
         if not sampling.between:
             return plane
+        if samples := sampling.samples(plane.shape):
+            return plane[samples].clip(0, PEAK)
         out = torch.empty((len(rows.positions), len(columns.positions)), device=self.device)
         at_columns = self.upload(columns.positions)
         for band, at_rows in sampling.bands():
