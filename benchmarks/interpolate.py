@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -115,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, work: Path, run: str) -> tuple[Row, list[Rgb]]:
+def measure(
+    clip: Prepared, name: str, spacing: int, near: int, preset: str, work: Path, run: str
+) -> tuple[Row, list[Rgb]]:
     """All methods on one clip, and crops of a frame half way; `near` 0: on its original frames."""
     info, frames = _read(clip.path)
     frames = frames[: (len(frames) - 1) // spacing * spacing + 1]
@@ -140,8 +143,10 @@ def measure(clip: Prepared, name: str, spacing: int, near: int, preset: str, wor
         frames=clip.frames,
         bytes=size,
         coded=_mean_psnr(coded, frames[::spacing], info),
-        psnr={m: _mean_psnr([shown[i] for i in left_out], [frames[i] for i in left_out], info)
-              for m, shown in made.items()},
+        psnr={
+            m: _mean_psnr([shown[i] for i in left_out], [frames[i] for i in left_out], info)
+            for m, shown in made.items()
+        },
         command=command,
         run=run,
         machine=results.machine(),
@@ -181,14 +186,16 @@ def filled(coded: Pictures, info: VideoInfo, spacing: int, method: str) -> Pictu
         return _minterpolate(coded, info, spacing)
     between = {"average": _average, "DIS": _dis}[method]
     out = []
-    for first, second in zip(coded, coded[1:], strict=False):
+    for first, second in pairwise(coded):
         out += [first, *between(first, second, [Fraction(k, spacing) for k in range(1, spacing)])]
     return [*out, coded[-1]]
 
 
 def _average(first: tuple[Plane, ...], second: tuple[Plane, ...], shares: Sequence[Fraction]) -> Pictures:
     return [
-        tuple(_rounded((1 - float(s)) * a + float(s) * b.astype(np.float32)) for a, b in zip(first, second, strict=True))
+        tuple(
+            _rounded((1 - float(s)) * a + float(s) * b.astype(np.float32)) for a, b in zip(first, second, strict=True)
+        )
         for s in shares
     ]
 
@@ -226,7 +233,7 @@ def _minterpolate(coded: Pictures, info: VideoInfo, spacing: int) -> Pictures:
     sink = graph.add("buffersink")
     # Coded frames stay on the clip's grid of times only if the filter's first frame is the first of them.
     chain = [source, graph.add("minterpolate", f"fps={rate}:scd=none"), sink]
-    for a, b in zip(chain, chain[1:], strict=False):
+    for a, b in pairwise(chain):
         a.link_to(b)
     graph.configure()
     count = (len(coded) - 1) * spacing + 1
@@ -252,7 +259,9 @@ def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
 
 
 def _av_frame(planes: tuple[Plane, ...], info: VideoInfo) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(np.concatenate([p.reshape(-1) for p in planes]).reshape(-1, info.width), "yuv420p")
+    return av.VideoFrame.from_ndarray(
+        np.concatenate([p.reshape(-1) for p in planes]).reshape(-1, info.width), "yuv420p"
+    )
 
 
 def _planes(frame: av.VideoFrame) -> tuple[Plane, ...]:
@@ -290,9 +299,9 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "# Frames between frames",
         "",
-        "PSNR (RGB, dB) of frames that were not encoded. The methods other than licodec work on the same decoded frames;",
-        "*originals*: on the original ones. The margin is over the best of them on the decoded frames. minterpolate gives",
-        "no frames before its second and after its last but one coded frame: there the nearest coded frame counts.",
+        "PSNR (RGB, dB) of frames that were not encoded. The methods other than licodec work on the same decoded",
+        "frames; *originals*: on the original ones. The margin is over the best of them on the decoded frames. Where",
+        "minterpolate gives no frame, at both ends of a clip, the nearest coded frame counts.",
         "",
         "| clip | every | coded frames, dB | bytes | licodec | " + " | ".join(METHODS) + " | margin | goal |",
         "| --- | " + "---: | " * (6 + len(METHODS)),
@@ -306,7 +315,9 @@ def markdown(rows: Sequence[Row]) -> str:
             continue
         margin = row.psnr["licodec"] - max(row.psnr[method] for method in METHODS)
         margins.append(margin)
-        goal = next((v for (c, q, a), v in GOALS.items() if (q, a) == (row.near, row.spacing) and row.clip.startswith(c)), 0)
+        goal = next(
+            (v for (c, q, a), v in GOALS.items() if (q, a) == (row.near, row.spacing) and row.clip.startswith(c)), 0
+        )
         own = [f"{row.coded:.2f}", str(row.bytes), f"{row.psnr['licodec']:.2f}"]
         lines.append("| " + " | ".join([*cells, *own, *others, f"{margin:+.2f}", f"{goal:g}" if goal else ""]) + " |")
     if margins:

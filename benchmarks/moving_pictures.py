@@ -15,10 +15,24 @@ from licodec.errors import UsageError
 Rgb = npt.NDArray[np.uint8]
 Random = np.random.Generator
 
-FREE = (
-    "astronaut brick camera cell chelsea coffee coins grass gravel horse hubble_deep_field ihc microaneurysms "
-    "retina rocket text"
-).split()
+FREE = [
+    "astronaut",
+    "brick",
+    "camera",
+    "cell",
+    "chelsea",
+    "coffee",
+    "coins",
+    "grass",
+    "gravel",
+    "horse",
+    "hubble_deep_field",
+    "ihc",
+    "microaneurysms",
+    "retina",
+    "rocket",
+    "text",
+]
 """Pictures in the package scikit-image (skimage/data) that its documentation says are CC0, in the public domain or
 without known restrictions."""
 

@@ -231,8 +231,8 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "# At twice the size",
         "",
-        "PSNR in dB against the clip that was reduced by 2 before it was encoded; means over the frames. Margins are over the",
-        f"best of the others; the goal is {GOAL} on average and on no clip below 0.",
+        "PSNR in dB against the clip that was reduced by 2 before it was encoded; means over the frames. Margins are",
+        f"over the best of the others; the goal is {GOAL} on average and on no clip below.",
         "",
         "| clip | encoded as | CRF | coded, luma | bytes | x265 bytes | licodec, luma | "
         + " | ".join(OTHERS)

