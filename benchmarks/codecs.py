@@ -141,9 +141,7 @@ class Licodec:
         return self.effort if self.max_time is None else f"{self.effort}-{self.max_time:g}s"
 
     def encode(self, source: Path, folder: Path, point: float) -> Encoded:
-        # All digits: it may be a number of bytes.
-        value = f"{point:.12g}"
-        path = folder / f"{source.stem}-{self.name}-{self.preset}-{value}.linr"
+        path, value = self.path(source, folder, point), _digits(point)
         limit = () if self.max_time is None else ("--max-time", f"{self.max_time:g}s")
         arguments = [*self.options, "--preset", self.effort, *limit, self.target, value, "-y"]
         times = Stopwatch()
@@ -152,9 +150,14 @@ class Licodec:
         command = f"licodec encode {' '.join(arguments)}"
         return Encoded(path, path.stat().st_size, times.seconds, times.cpu_seconds, command)
 
-    def decode(self, encoded: Path, folder: Path) -> Path:
+    def path(self, source: Path, folder: Path, point: float) -> Path:
+        """Where an encode goes."""
+        return folder / f"{source.stem}-{self.name}-{self.preset}-{_digits(point)}.linr"
+
+    def decode(self, encoded: Path, folder: Path, *options: str) -> Path:
+        """`options`: further ones of `licodec decode`."""
         path = folder / f"{encoded.stem}.y4m"
-        _licodec("decode", str(encoded), str(path), "-y")
+        _licodec("decode", str(encoded), str(path), "-y", *options)
         return path
 
 
@@ -242,6 +245,11 @@ def _limit(preset: str) -> tuple[str, float | None]:
     """`slow-60s` to (`slow`, 60), `60s` to (``, 60), `slow` to (`slow`, None)."""
     words = re.fullmatch(r"(?:(.*?)-)?([0-9]+(?:\.[0-9]+)?)s", preset)
     return (words[1] or "", float(words[2])) if words else (preset, None)
+
+
+def _digits(point: float) -> str:
+    """All digits: it may be a number of bytes."""
+    return f"{point:.12g}"
 
 
 class Stopwatch:

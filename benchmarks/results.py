@@ -11,8 +11,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ROOT = Path(__file__).parents[1]
+
+
+class Keyed(Protocol):
+    """A measured row, which says what makes two of them the same measurement."""
+
+    @property
+    def key(self) -> Any: ...
+
+
+Row = TypeVar("Row", bound=Keyed)
 
 
 @dataclass(frozen=True)
@@ -76,12 +90,16 @@ class Result:
 
 def read(path: Path) -> list[Result]:
     """Results of a JSONL file in order of their points; of two for the same point the later one counts."""
+    return sorted(read_rows(path, Result), key=lambda result: result.key)
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Rows of a JSONL file; of two with the same key the later one counts."""
     lines = path.read_text().splitlines() if path.exists() else []
-    newest = {result.key: result for result in (Result(**json.loads(line)) for line in lines)}
-    return sorted(newest.values(), key=lambda result: result.key)
+    return list({row.key: row for row in (kind(**json.loads(line)) for line in lines)}.values())
 
 
-def append(path: Path, result: Result) -> None:
+def append(path: Path, result: DataclassInstance) -> None:
     """Add one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

@@ -49,7 +49,7 @@ def test_the_file_is_what_the_text_says() -> None:
     assert "reference 0, depth 3, node (0, 0):" in listing, "the spot moves"
 
 
-@pytest.mark.parametrize("name", ["example", "models", "priors", "tables"])
+@pytest.mark.parametrize("name", ["example", "models", "networks", "priors", "tables"])
 def test_text_is_up_to_date(name: str) -> None:
     """If not: python tests/golden/make_example.py --update-spec."""
     assert part(name) == example.generated(example.EXAMPLE.read_bytes())[name]

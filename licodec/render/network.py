@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -77,14 +76,7 @@ class Network:
         window = window or self._whole
         around = window.read_by_network(self._geometry)
         packed = self.run(self._pack(planes, apart, residual, around), latent)
-        inside = replace(
-            window,
-            top=window.top - around.top,
-            bottom=window.bottom - around.top,
-            left=window.left - around.left,
-            right=window.right - around.left,
-        )
-        return self._unpack(packed[0].float() * OUTPUT_SCALE, inside)
+        return self._unpack(packed[0].float() * OUTPUT_SCALE, window.within(around))
 
     def run(self, x: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         """[1, content, rows, columns] of packed inputs [1, inputs, rows, columns], channels last, less OUTPUT_SCALE."""

@@ -38,16 +38,16 @@ class NumpyRenderer(Renderer[Floats]):
     def _empty(self, shape: tuple[int, ...]) -> Floats:
         return np.empty(shape, np.float32)
 
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Floats:
-        nodes, (rows, columns) = self._nodes_around(nodes, spacing, step, window)
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
+        rows, columns = part
         return dense(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Floats:
-        nodes, (rows, columns) = self._nodes_around(nodes, NODE, step, window)
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
+        rows, columns = part
         return blocks(nodes, (rows.stop, columns.stop), (NODE // step[0], NODE // step[1]))[rows, columns]
 
-    def _warp(self, plane: Floats, at: Floats) -> Floats:
-        return warp(plane, at)
+    def _warp(self, plane: Floats, at: Floats, linear: bool = False) -> Floats:
+        return warp(plane, at, linear)
 
     def _follow(self, planes: Planes, vectors: Vectors, window: Window) -> Planes:
         out = []

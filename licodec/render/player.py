@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,11 +16,10 @@ from licodec.errors import DamagedFileError
 from licodec.model import motion
 from licodec.model.config import ModelConfig
 from licodec.model.costs import check_segment
-from licodec.model.geometry import Floats
-from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.quant.steps import LATENT_STEP
+from licodec.render.flow import Flow
 from licodec.render.renderer import Array, Content, Renderer
 from licodec.render.window import Window, union
 
@@ -148,6 +146,7 @@ class SegmentPlayer(Generic[Array]):
         self._network = renderer.load(config, self._symbols)
         self._shown: Window = renderer.whole
         self._asked: dict[int, Window] = {}
+        self._flow: tuple[int, Flow] | None = None
         self.frames, self._where = frames, where
 
     def _parse_to(self, frame: int) -> None:
@@ -200,48 +199,20 @@ class SegmentPlayer(Generic[Array]):
     def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array, ...]:
         """Planes at a time after `frame`, `share` (0..1) of the way to the next frame of the segment.
 
-        The motion that the file holds between the two is followed from both sides; latents are interpolated as in
-        Latent-INR: z = (1 - share) z_t + share z_{t+1}. `window`: as in `render`.
+        The flow between the two is followed from both sides; latents are interpolated as in Latent-INR:
+        z = (1 - share) z_t + share z_{t+1}. `window`: as in `render`. The flow is that of whole pictures, so
+        that both are needed as a whole; what is made of them is made in the window only.
         """
         if share <= 0 or frame + 1 >= self.frames:
             return self.render(frame, window=window)
         if share >= 1:
             return self.render(frame + 1, window=window)
-        self._parse_to(frame)
-        self._parse_to(frame + 1)
-        geometry, shown = self._renderer.geometry, window or self._renderer.whole
-        vectors = _at_time(self._vectors_between(frame), share)
-        read = shown.read_by_network(geometry)
-        sides = (vectors * -share, vectors * (1 - share))
-        needed = [read if read == self._renderer.whole else read.followed(v, geometry, smooth=True) for v in sides]
-        first, second = self._contents_of(shown, dict(zip((frame, frame + 1), needed, strict=True)))
-        content = self._renderer.between(first.planes, second.planes, vectors, share, read)
+        whole, shown = self._renderer.whole, window or self._renderer.whole
+        first, second = self._contents_of(shown, {frame: whole, frame + 1: whole})
+        if self._flow is None or self._flow[0] != frame:
+            lumas = (self._renderer.fetch(content.planes[0]) for content in (first, second))
+            self._flow = frame, Flow.between(*lumas)
+        read = shown.read_by_network(self._renderer.geometry)
+        content = self._renderer.between(first.planes, second.planes, self._flow[1].at(share), share, read)
         z = (1 - share) * self._latent(frame) + share * self._latent(frame + 1)
         return self._renderer.synthesise(self._network, content, z, shown)
-
-    def _vectors_between(self, frame: int) -> Floats:
-        """Vectors from `frame` to the next one (quarter samples). One of two neighbours always refers to the other."""
-        for field in self._contents.motion[frame]:
-            if field.target == frame + 1:
-                return _smooth(field.vectors)
-        for field in self._contents.motion[frame + 1]:
-            if field.target == frame:
-                return -_at_time(_smooth(field.vectors), 1.0)
-        raise AssertionError("neighbours without motion between them")
-
-
-def _smooth(vectors: Vectors) -> Floats:
-    """Medians of 5 x 5 nodes: single cells may say what predicts them best, and not how things move."""
-    components = [cv2.medianBlur(np.ascontiguousarray(vectors[..., k], np.float32), 5) for k in range(2)]
-    return np.stack(components, axis=-1)
-
-
-def _at_time(vectors: Floats, share: float) -> Floats:
-    """Vectors of the points that pass through each node at time `share`: v(y) where y + share v(y) = x."""
-    rows, columns = vectors.shape[:2]
-    grid = np.stack(np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)), axis=-1)
-    out = vectors
-    for _ in range(3):
-        at = grid - out * np.float32(share / (UNIT * NODE))
-        out = cv2.remap(vectors, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return out

@@ -17,11 +17,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
@@ -30,10 +32,13 @@ from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import coefficients_of
+from licodec.render.blend import Blender
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
+from licodec.render.flow import DENSITY, Motion
 from licodec.render.network import Network
 from licodec.render.resample import View
+from licodec.render.tiles import Squares
 from licodec.render.warp import sample_positions, to_samples
 from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
@@ -43,6 +48,8 @@ Array = TypeVar("Array", Floats, torch.Tensor)
 
 MIDDLE = np.float32(128)
 _FIRST_SHARE = np.array([0.5, 1.0, 0.0], np.float32)
+_SQUARE, _SQUARE_ON_DEVICE = 256, 1024
+"""Luma samples a side of what is blended at a time between two pictures."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class Renderer(ABC, Generic[Array]):
         self._samples: dict[tuple[int, int], Array] = {
             step: self.upload(sample_positions(shape)) for step, shape in self._shapes.items()
         }
+        self._squares = Squares(_SQUARE if self.device.type == "cpu" else _SQUARE_ON_DEVICE)
         self._bases: dict[int, Array] = {size: self.upload(cosine.basis(size)) for size in cosine.SIZES}
 
     # What is the same for every kind of array.
@@ -115,7 +123,10 @@ class Renderer(ABC, Generic[Array]):
         warped = [self._follow(planes, f.vectors, window) for planes, f in zip(references, fields, strict=True)]
         if blend is None:
             return Prediction(warped[0], None)
-        share = {step: self._dense(_FIRST_SHARE[blend], BLEND, step, window) for step in self._shapes}
+        share = {}
+        for step in self._shapes:
+            nodes, part = self._nodes_around(blend, BLEND, step, window)
+            share[step] = self._dense(_FIRST_SHARE[nodes], BLEND, step, part)
         shares = [share[self.geometry.step(i)] for i in range(len(self.geometry.shapes))]
         apart, planes = zip(*map(self._blend, *warped, shares), strict=True)
         return Prediction(planes, apart[0])
@@ -164,23 +175,75 @@ class Renderer(ABC, Generic[Array]):
         self,
         first: tuple[Array, ...],
         second: tuple[Array, ...],
-        vectors: Floats,
+        motion: Motion,
         share: float,
         window: Window | None = None,
     ) -> Content[Array]:
-        """The content `share` of the way from one picture to another, in a window (default: everywhere).
+        """The content `share` (between 0 and 1) of the way from one picture to another, in a window (default:
+        everywhere).
 
-        `vectors`: [rows, columns, 2] motion over the whole way, of what passes through each node at that time.
+        Whatever the window is, it is computed in the same squares, so that the same samples come out.
         """
         window = window or self.whole
-        before, after = (
-            # Smooth, as nothing is coded that could mend the edges of cells.
-            self._warp_all(planes, self._positions(v, window, smooth=True))
-            for planes, v in ((first, vectors * -share), (second, vectors * (1 - share)))
+        steps = [self.geometry.step(i) for i in range(len(first))]
+        planes = tuple(self._empty(shape) for shape in self.geometry.shapes)
+        apart = self._empty(self.geometry.shapes[0])
+
+        def blend(square: Window, part: Window) -> None:
+            around = square.read_by_blender(self.geometry)
+            *made, disagreement = self._blended(first, second, motion, share, around)
+            inside = part.within(around)
+            for plane, more, step in zip(planes, made, steps, strict=True):
+                plane[part.of(step)] = more[inside.of(step)]
+            apart[part.of((1, 1))] = disagreement[inside.of((1, 1))]
+
+        self._squares.each(window, blend)
+        residual = self._place(self._zeros(window.shape((1, 1))), (1, 1), window)
+        return Content(planes, apart, residual, window)
+
+    def _blended(
+        self, first: tuple[Array, ...], second: tuple[Array, ...], motion: Motion, share: float, window: Window
+    ) -> list[Array]:
+        """A window of the content between two pictures, plane by plane, and of the disagreement."""
+        accounts = self.accounts(first, second, motion, share, window)
+        distance = self._as_tensor(self.upload(motion.apart[window.of((DENSITY, DENSITY))]))
+        weights, correction = self._blender([self._as_tensor(planes[0]) for planes in accounts], distance, share)
+        out: list[Array] = []
+        for i in range(len(first)):
+            sx, sy = self.geometry.step(i)
+            # Of chroma: the mean of the weights of its luma samples.
+            w = weights if (sx, sy) == (1, 1) else F.avg_pool2d(weights[None], (sy, sx), ceil_mode=True)[0]
+            plane = torch.stack([self._as_tensor(account[i]) for account in accounts]).mul_(w).sum(0)
+            out.append(self._as_array(plane + correction if i == 0 else plane).clip(0, PEAK))
+        out.append(accounts[0][0] - accounts[1][0])
+        return out
+
+    def accounts(
+        self,
+        first: tuple[Array, ...],
+        second: tuple[Array, ...],
+        motion: Motion,
+        share: float,
+        window: Window | None = None,
+    ) -> list[tuple[Array, ...]]:
+        """Both pictures at the time `share` of the way: along the mean motion, and each along the flow from itself;
+        in a window (default: everywhere).
+
+        The latter, as if that flow held for the points at the places it reaches, and read bilinearly: wrong in other
+        places, and less noisy.
+        """
+        window = window or self.whole
+        ways = (
+            (first, motion.mean, -share, False),
+            (second, motion.mean, 1 - share, False),
+            (first, motion.forward, -share, True),
+            (second, motion.backward, share - 1, True),
         )
-        planes = tuple((1 - share) * a + share * b for a, b in zip(before, after, strict=True))
-        content = Content(planes, before[0] - after[0], self._zeros(window.shape((1, 1))), window)
-        return self._placed(content, window)
+        return [self._warp_all(planes, self._positions(v, window, flow=s), linear) for planes, v, s, linear in ways]
+
+    @cached_property
+    def _blender(self) -> Blender:
+        return Blender(self.device)
 
     def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
         """A segment's network on the renderer's device; None for a segment without."""
@@ -231,20 +294,28 @@ class Renderer(ABC, Generic[Array]):
         """The sum in the range of samples."""
         return (plane + other).clip(0, PEAK)
 
-    def _positions(self, vectors: npt.NDArray, window: Window, *, smooth: bool = False) -> dict[tuple[int, int], Array]:
+    def _positions(
+        self, vectors: npt.NDArray, window: Window, *, flow: float | None = None
+    ) -> dict[tuple[int, int], Array]:
         """For each step: [rows, columns, 2] where the samples of such a plane in a window read along motion vectors.
 
-        `smooth`: along vectors interpolated between the nodes, and not those of their cells.
+        `flow`: so much of the way along vectors DENSITY samples apart, interpolated in between; not those of cells.
         """
         at: dict[tuple[int, int], Array] = {}
         for step, samples in self._samples.items():
-            nodes = to_samples(vectors, step)
-            moved = self._dense(nodes, NODE, step, window) if smooth else self._blocks(nodes, step, window)
+            nodes, part = self._nodes_around(vectors, NODE if flow is None else DENSITY, step, window)
+            nodes = to_samples(nodes, step)
+            if flow is None:
+                moved = self._blocks(nodes, step, part)
+            else:
+                moved = self._dense(nodes * np.float32(flow), DENSITY, step, part)
             at[step] = moved + samples[window.of(step)]
         return at
 
-    def _warp_all(self, planes: Sequence[Array], at: dict[tuple[int, int], Array]) -> tuple[Array, ...]:
-        return tuple(self._warp(plane, at[self.geometry.step(i)]) for i, plane in enumerate(planes))
+    def _warp_all(
+        self, planes: Sequence[Array], at: dict[tuple[int, int], Array], linear: bool = False
+    ) -> tuple[Array, ...]:
+        return tuple(self._warp(plane, at[self.geometry.step(i)], linear) for i, plane in enumerate(planes))
 
     def _residual(
         self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float, part: tuple[slice, slice]
@@ -277,6 +348,10 @@ class Renderer(ABC, Generic[Array]):
             slice(columns.start - across, columns.stop - across),
         )
 
+    def fetch(self, array: Array) -> Floats:
+        """An array of the device, on the host."""
+        return self._as_tensor(array).cpu().numpy()
+
     # What each kind of array needs of its own.
 
     @abstractmethod
@@ -290,16 +365,17 @@ class Renderer(ABC, Generic[Array]):
     def _empty(self, shape: tuple[int, ...]) -> Array: ...
 
     @abstractmethod
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Array:
-        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at the samples of a window."""
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
+        """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at a part of the samples."""
 
     @abstractmethod
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Array:
-        """Values of motion nodes [rows, columns, c] of the host, the same at all samples in their cells; a window."""
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
+        """Values of motion nodes [rows, columns, c] of the host, the same at all samples in their cells; a part."""
 
     @abstractmethod
-    def _warp(self, plane: Array, at: Array) -> Array:
-        """Samples of a plane at positions [rows, columns, 2] (x, y): bicubic; outside, the nearest edge sample."""
+    def _warp(self, plane: Array, at: Array, linear: bool = False) -> Array:
+        """Samples of a plane at positions [rows, columns, 2] (x, y): bicubic or bilinear; outside, the nearest edge
+        sample."""
 
     @abstractmethod
     def _deblock(self, plane: Array, left: Floats, above: Floats, most: float, uneven: float) -> Array:

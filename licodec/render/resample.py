@@ -1,7 +1,8 @@
 """Reading a rendered picture at another size or in a region: a continuous function of position.
 
-Up: bicubic between samples. Down: the mean over the area of an output sample, so that nothing aliases. Sample centres
-map to sample centres, (X + 1/2) / s - 1/2, and chroma keeps its siting.
+Up: luma is first made twice as large (`licodec.render.upsample`); bicubic between samples. Down: the mean over the area
+of an output sample, so that nothing aliases. Sample centres map to sample centres, (X + 1/2) / s - 1/2, and chroma
+keeps its siting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,13 +21,17 @@ import torch
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.errors import UsageError
 from licodec.model.geometry import PEAK, Floats, Planes
+from licodec.render.upsample import Upsampler
 from licodec.render.warp import warp
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 
 Array = TypeVar("Array", npt.NDArray[Any], torch.Tensor)
 
 _LEFT_SITED, _TOP_SITED, _BOTTOM_SITED = (0, 1, 3, 5), (3, 4), (5, 6)
 """AVChromaLocation: unspecified, left, top left, bottom left; top left, top; bottom left, bottom."""
+_MARGIN = 2
+"""Samples around a region that reading it at twice its size looks at."""
 BAND = 256
 """Output rows worked on at a time, so that memory does not grow with the output."""
 
@@ -124,16 +130,32 @@ class Sampling:
     rows: Axis
     columns: Axis
 
+    doubled: Window | None = None
+    """What is read at twice its size; rows and columns count in what comes of it."""
+
     @property
     def between(self) -> bool:
         """Whether anything is left to do between samples."""
         return self.rows.mean is None or self.columns.mean is None
+
+    def samples(self, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+        """The (rows, columns) of a plane of this shape that are read, where they are read at their own positions, as
+        all of luma at twice its size are; None where anything lies between samples."""
+        runs = [_run(axis, length) for axis, length in zip((self.rows, self.columns), shape, strict=True)]
+        return None if runs[0] is None or runs[1] is None else (runs[0], runs[1])
 
     def bands(self) -> Iterator[tuple[slice, Floats]]:
         """The output in stretches of rows: which, and their positions."""
         rows = self.rows.positions
         for top in range(0, len(rows), BAND):
             yield slice(top, top + BAND), rows[top : top + BAND]
+
+
+def _run(axis: Axis, samples: int) -> slice | None:
+    first, count = int(axis.positions[0]), len(axis.positions)
+    if axis.mean is not None or first < 0 or first + count > samples:
+        return None
+    return slice(first, first + count) if np.array_equal(axis.positions, np.arange(first, first + count)) else None
 
 
 def samplings(view: View, info: VideoInfo) -> list[Sampling]:
@@ -143,8 +165,11 @@ def samplings(view: View, info: VideoInfo) -> list[Sampling]:
     out = []
     shapes = zip(info.plane_shapes, view.info(info).plane_shapes, strict=True)
     for i, ((rows, columns), (out_rows, out_columns)) in enumerate(shapes):
+        if i == 0 and max(across, down) > 1:
+            out.append(_doubled(view, (rows, columns)))
+            continue
         sx, sy = info.subsampling if i else (1, 1)
-        cx, cy = _centre(info) if i else (0.5, 0.5)
+        cx, cy = centres(info, i)
         out.append(
             Sampling(
                 Axis.of(rows, out_rows, down, y / sy, cy),
@@ -173,9 +198,22 @@ def _part(axis: Axis, samples: int, cut: bool) -> tuple[slice, Axis]:
     return slice(low, high), Axis(None, axis.positions - np.float32(low))
 
 
-def _centre(info: VideoInfo) -> tuple[float, float]:
-    """(x, y) of the first chroma sample, in chroma samples from the edge of the picture."""
-    sx, sy = info.subsampling
+def _doubled(view: View, shape: tuple[int, int]) -> Sampling:
+    """How luma is read from what is twice its size."""
+    axes, ends = [], []
+    for start, length, outputs, samples in zip(
+        (view.region[1], view.region[0]), (view.region[3], view.region[2]), view.size, shape, strict=True
+    ):
+        low = max(0, math.floor(start) - _MARGIN)
+        high = min(samples, math.ceil(start + length) + _MARGIN)
+        ends += [low, high]
+        axes.append(Axis.of(2 * (high - low), outputs, outputs / (2 * length), 2 * (start - low), 0.5))
+    return Sampling(axes[0], axes[1], Window(*ends))
+
+
+def centres(info: VideoInfo, plane: int) -> tuple[float, float]:
+    """(x, y) of the first sample of a plane, in its samples from the edge of the picture."""
+    sx, sy = info.subsampling if plane else (1, 1)
     x = 0.25 if sx == 2 and info.chroma_location in _LEFT_SITED else 0.5
     if sy == 1:
         return x, 0.5
@@ -190,6 +228,11 @@ def area_taps(at: Floats, width: float, samples: int) -> Taps[npt.NDArray]:
     return Taps(index.clip(0, samples - 1), (covered.clip(0) / width).astype(np.float32))
 
 
+@lru_cache(maxsize=1)
+def _upsampler() -> Upsampler:
+    return Upsampler(torch.device("cpu"))
+
+
 def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
     """The planes of `view`, each at the size that the chroma format gives it."""
     if view.is_native(info):
@@ -198,12 +241,16 @@ def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
 
 
 def _read(plane: Floats, sampling: Sampling) -> Floats:
+    if sampling.doubled:
+        plane = _upsampler()(torch.from_numpy(plane), sampling.doubled).numpy()
     plane, sampling = nearby(plane, sampling)
     rows, columns = sampling.rows, sampling.columns
     plane = rows.mean.of_rows(plane) if rows.mean else plane
     plane = columns.mean.of_columns(plane) if columns.mean else plane
     if not sampling.between:
         return plane
+    if samples := sampling.samples(plane.shape):
+        return plane[samples].clip(0, PEAK)
     out = np.empty((len(rows.positions), len(columns.positions)), np.float32)
     for band, at_rows in sampling.bands():
         at = np.empty((len(at_rows), out.shape[1], 2), np.float32)

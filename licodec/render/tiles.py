@@ -46,8 +46,42 @@ class Tiles:
     def _halve(self, part: slice, error: torch.OutOfMemoryError) -> None:
         rows = min(self.rows, part.stop - part.start)
         if rows <= BLEND:
-            raise LimitError(
-                f"the GPU's memory is too small for {BLEND} rows of a picture: use --device cpu"
-            ) from error
+            raise _too_small() from error
         # In whole cells, where tiles may meet.
         self.rows = -(-rows // 2 // BLEND) * BLEND
+
+
+class Squares:
+    """Squares of a grid, worked on one by one; of half the side from then on when there is not enough memory.
+
+    For what depends on surroundings: whatever part of a picture is asked for, the same squares are computed, and the
+    same samples come out, to the last bit.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def each(self, window: Window, work: Callable[[Window, Window], None]) -> None:
+        """Call `work` with every square that a window touches, and what of the window lies in it.
+
+        Raises LimitError when not even squares of 16 samples fit.
+        """
+        while True:
+            try:
+                for square in self._touched(window):
+                    work(square, square & window)
+                return
+            except torch.OutOfMemoryError as error:
+                if self.side <= BLEND:
+                    raise _too_small() from error
+                self.side //= 2
+
+    def _touched(self, window: Window) -> Iterator[Window]:
+        side = self.side
+        for top in range(window.top // side * side, window.bottom, side):
+            for left in range(window.left // side * side, window.right, side):
+                yield Window(top, top + side, left, left + side)
+
+
+def _too_small() -> LimitError:
+    return LimitError(f"the GPU's memory is too small for {BLEND} rows of a picture: use --device cpu")

@@ -1,7 +1,8 @@
 """The steps of rendering with PyTorch on any device, to which only symbols go. Its twin is `numpy_renderer`.
 
 Bicubic reading is the same function in both (a = -3/4, edges repeated), positions and vectors are exact in
-float32 up to the normalisation that `grid_sample` wants: planes agree to about 0.001 on the 8-bit scale.
+float32 up to the normalisation that `grid_sample` wants: planes agree to about 0.001 on the 8-bit scale. (Between
+two frames as far as the flows do, which are found in luma rounded to 8 bits.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from licodec.model.cosine import CELL
-from licodec.model.geometry import PEAK, Floats, Geometry
+from licodec.model.geometry import PEAK, Geometry
 from licodec.model.motion import NODE, Field
 from licodec.model.symbols import PictureSymbols, SparseLevels
 from licodec.render import colour
@@ -26,12 +27,16 @@ from licodec.render.network import Network, without_tf32
 from licodec.render.renderer import Content, Renderer
 from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
 from licodec.render.tiles import Tiles
+from licodec.render.upsample import Upsampler
 from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
 
 class TorchRenderer(Renderer[Tensor]):
-    """Renders on a device, into tensors. Between symbols and planes nothing waits for the device."""
+    """Renders on a device, into tensors. Between symbols and planes nothing waits for the device, but for one thing.
+
+    The flow between two pictures is found on the host, which waits for their luma (`fetch`), once for each pair.
+    """
 
     def __init__(
         self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32, *, fused: bool = False
@@ -42,6 +47,7 @@ class TorchRenderer(Renderer[Tensor]):
         self._smooth: Callable[..., Tensor] = Fused(_smooth) if fused else _smooth
         self._pictures = Tiles(1 << 16)
         self._tiles, self._bands = Tiles(geometry.shapes[0][0]), Tiles(BAND)
+        self._upsampler = Upsampler(self.device)
         super().__init__(geometry)
 
     def content(
@@ -56,19 +62,6 @@ class TorchRenderer(Renderer[Tensor]):
             return super(TorchRenderer, self).content(fields, symbols, references, steps, tile)
 
         return self._joined(window, part)
-
-    def between(
-        self,
-        first: tuple[Tensor, ...],
-        second: tuple[Tensor, ...],
-        vectors: Floats,
-        share: float,
-        window: Window | None = None,
-    ) -> Content[Tensor]:
-        def part(tile: Window) -> Content[Tensor]:
-            return super(TorchRenderer, self).between(first, second, vectors, share, tile)
-
-        return self._joined(window or self.whole, part)
 
     def _joined(self, window: Window, part: Callable[[Window], Content[Tensor]]) -> Content[Tensor]:
         """A content made of tiles."""
@@ -108,24 +101,24 @@ class TorchRenderer(Renderer[Tensor]):
     def _empty(self, shape: tuple[int, ...]) -> Tensor:
         return torch.empty(shape, device=self.device)
 
-    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], window: Window) -> Tensor:
-        nodes, (rows, columns) = self._nodes_around(nodes, spacing, step, window)
+    def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
+        rows, columns = part
         size = (nodes.shape[0] * spacing // step[1], nodes.shape[1] * spacing // step[0])
         channels = self.upload(nodes.reshape(*nodes.shape[:2], -1)).permute(2, 0, 1)[None]
         full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, rows, columns]
         return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], window: Window) -> Tensor:
-        nodes, (rows, columns) = self._nodes_around(nodes, NODE, step, window)
+    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
         across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
-        return across.repeat_interleave(NODE // step[1], 0)[rows, columns]
+        return across.repeat_interleave(NODE // step[1], 0)[part]
 
-    def _warp(self, plane: Tensor, at: Tensor) -> Tensor:
+    def _warp(self, plane: Tensor, at: Tensor, linear: bool = False) -> Tensor:
         if plane.shape not in self._halves:
             last = np.array([plane.shape[1] - 1, plane.shape[0] - 1], np.float32)
             self._halves[plane.shape] = self.upload(2 / np.maximum(last, 1))
         source, grid = plane[None, None], (at * self._halves[plane.shape] - 1)[None]
-        return F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
+        mode = "bilinear" if linear else "bicubic"
+        return F.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=True)[0, 0]
 
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
         plane = self._smooth(plane, self.upload(left), most, uneven)
@@ -149,12 +142,15 @@ class TorchRenderer(Renderer[Tensor]):
         return tuple(self._read(plane, s) for plane, s in zip(planes, samplings(view, info), strict=True))
 
     def _read(self, plane: Tensor, sampling: Sampling) -> Tensor:
+        plane = self._upsampler(plane, sampling.doubled) if sampling.doubled else plane
         plane, sampling = nearby(plane, sampling)
         rows, columns = sampling.rows, sampling.columns
         plane = self._taps(rows.mean).of_rows(plane) if rows.mean else plane
         plane = self._taps(columns.mean).of_columns(plane) if columns.mean else plane
         if not sampling.between:
             return plane
+        if samples := sampling.samples(plane.shape):
+            return plane[samples].clip(0, PEAK)
         out = torch.empty((len(rows.positions), len(columns.positions)), device=self.device)
         at_columns = self.upload(columns.positions)
         at_rows = self.upload(rows.positions)

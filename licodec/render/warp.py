@@ -61,6 +61,7 @@ def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int
     return at + sample_positions(shape)
 
 
-def warp(plane: Floats, at: Floats) -> Floats:
-    """Samples of `plane` at the positions `at`; outside, the nearest edge sample."""
-    return cv2.remap(plane, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+def warp(plane: Floats, at: Floats, linear: bool = False) -> Floats:
+    """Samples of `plane` at the positions `at`, bilinear if wanted; outside, the nearest edge sample."""
+    kernel = cv2.INTER_LINEAR if linear else cv2.INTER_CUBIC
+    return cv2.remap(plane, at, None, kernel, borderMode=cv2.BORDER_REPLICATE)

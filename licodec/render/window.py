@@ -18,11 +18,16 @@ _CUBIC = 2
 """Samples around a position that bicubic reading takes, of the coarsest plane."""
 _NETWORK = 6
 """Luma samples around a place that the synthesis network reads: three layers of 3 x 3, of 2 x 2 samples each."""
+BLENDER_CELL, _BLENDER = 4, 20
+"""Luma samples a side of the cells that `render.blend` works on, and those around a place that it reads."""
+UPSAMPLER = 6
+"""Luma samples around a place that `render.upsample` reads."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of luma samples: the first row and column are even, and in pictures others refer to, of a blend cell.
+    """A rectangle of luma samples. Where pictures are computed, the first row and column are even, and in those that
+    others refer to, of a blend cell.
 
     What is computed of a picture lies in arrays of the whole picture's size, of which the rest is not touched: places
     have one name everywhere, and a plane of 8K of which little is shown costs little.
@@ -66,9 +71,27 @@ class Window:
             max(self.right, other.right),
         )
 
+    def within(self, other: Window) -> Window:
+        """The same place, counted from the corner of another window."""
+        top, left = other.top, other.left
+        return Window(self.top - top, self.bottom - top, self.left - left, self.right - left)
+
+    def __and__(self, other: Window) -> Window:
+        """What lies in both, which overlap."""
+        return Window(
+            max(self.top, other.top),
+            min(self.bottom, other.bottom),
+            max(self.left, other.left),
+            min(self.right, other.right),
+        )
+
     def read_by_network(self, geometry: Geometry) -> Window:
         """What the network reads to correct this."""
         return _cut(self, _NETWORK, 2, geometry)
+
+    def read_by_blender(self, geometry: Geometry) -> Window:
+        """What decides how this is blended between two pictures."""
+        return _cut(self, _BLENDER, BLENDER_CELL, geometry)
 
     def coded(self, geometry: Geometry) -> Window:
         """What of a picture's content is needed to show this."""
@@ -78,11 +101,11 @@ class Window:
         """What is needed so that this is right when edges have been smoothed."""
         return _cut(self, _DEBLOCK, BLEND, geometry)
 
-    def followed(self, vectors: npt.NDArray, geometry: Geometry, *, smooth: bool = False) -> Window:
-        """What this reads of a reference along motion vectors (quarter samples); `smooth`: interpolated ones."""
-        (rows, columns), reach = vectors.shape[:2], int(smooth)
-        y0, y1 = max(self.top // NODE - reach, 0), min(-(-self.bottom // NODE) + reach, rows)
-        x0, x1 = max(self.left // NODE - reach, 0), min(-(-self.right // NODE) + reach, columns)
+    def followed(self, vectors: npt.NDArray, geometry: Geometry) -> Window:
+        """What this reads of a reference along motion vectors (quarter samples)."""
+        rows, columns = vectors.shape[:2]
+        y0, y1 = self.top // NODE, min(-(-self.bottom // NODE), rows)
+        x0, x1 = self.left // NODE, min(-(-self.right // NODE), columns)
         part = np.asarray(vectors[y0:y1, x0:x1], np.float64) / UNIT
         x, y = NODE * np.arange(x0, x1), NODE * np.arange(y0, y1)
         across = (x + part[..., 0].min(axis=0)).min(), (x + part[..., 0].max(axis=0)).max() + NODE
@@ -99,6 +122,8 @@ def seen(region: tuple[float, float, float, float], size: tuple[int, int], geome
     coarse = max(geometry.subsampling)
     # Means take the samples of an output sample's area, bicubic reading two on each side.
     margin = coarse * (_CUBIC + 1 + math.ceil(max(width / size[1], height / size[0])))
+    if size[1] > width or size[0] > height:
+        margin = max(margin, _CUBIC + UPSAMPLER)
     found = Window(math.floor(y), math.ceil(y + height), math.floor(x), math.ceil(x + width))
     return _cut(found, margin, 2, geometry)
 

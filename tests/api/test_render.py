@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -189,6 +190,20 @@ def test_time_passes_without_jumps(panning: licodec.Video) -> None:
     pictures = [luma(panning.render(Fraction(8 + k, 200))).astype(float)[6:-6, 6:-6] for k in range(9)]
     steps = [np.abs(b - a).mean() for a, b in pairwise(pictures)]
     assert max(steps) < 2.5 * min(steps)
+
+
+def test_between_irregular_frames_it_is_time_that_passes(tmp_path: Path) -> None:
+    """Frames 2, 4 and 2 ticks apart of an even pan: what is seen at a tick is the pan at that tick."""
+    pts = (0, 2, 6, 8)
+    movie = pan(VideoInfo(96, 64, "gray", time_base=Fraction(1, 50)), pts, speed=SPEED)
+    made = encoded(replace(movie, pts=pts), tmp_path, crf=20)
+    y, x = np.mgrid[:64, :96]
+    with licodec.open(made.path) as video:
+        assert [video.time(i) * 50 for i in range(4)] == list(pts)
+        for tick in (1, 3, 4, 5, 7):
+            shown = luma(video.render(Fraction(tick, 50)))[8:-8, 8:-8]
+            at = {t: psnr(shown, known(x, y, t)[8:-8, 8:-8]) for t in range(9)}
+            assert max(at, key=lambda t: at[t]) == tick
 
 
 # Videos at another rate.

@@ -146,13 +146,19 @@ def pictures(path: Path, device: str = "cpu") -> dict[str, np.ndarray]:
 
 
 def distance(path: Path, device: str = "cpu") -> dict[str, float]:
-    """How far this machine's pictures are from those kept: largest difference and RMS, in code values."""
+    """How far this machine's pictures are from those kept, in code values: largest difference and RMS of frames, and
+    RMS of pictures between them and at other sizes, which are not normative."""
     kept = dict(np.load(path.with_suffix(".npz"), allow_pickle=False))
     got = pictures(path, device)
     assert kept.keys() == got.keys()
-    apart = [np.abs(kept[k].astype(np.int64) - got[k]) for k in kept]
-    largest = max(int(a.max()) for a in apart)
-    return {"max": largest, "rms": float(np.sqrt(np.mean(np.concatenate([a.ravel() for a in apart]) ** 2)))}
+    apart = {k: np.abs(kept[k].astype(np.int64) - got[k]).ravel() for k in kept}
+    frames = [a for k, a in apart.items() if k.startswith("frame")]
+    others = [a for k, a in apart.items() if not k.startswith("frame")]
+    return {"max": max(int(a.max()) for a in frames), "rms": _rms(frames), "others": _rms(others)}
+
+
+def _rms(apart: list[np.ndarray]) -> float:
+    return float(np.sqrt(np.mean(np.concatenate(apart) ** 2))) if apart else 0.0
 
 
 def tolerance(bit_depth: int) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+import licodec
 from licodec.container import ByteReader, LinrReader, LinrWriter
 from licodec.entropy import priors
 from licodec.entropy.reference import decode_segment, mixing
@@ -263,11 +264,16 @@ def example_text(data: bytes) -> str:
 
 def priors_text() -> str:
     """Name and digest of the priors file."""
-    data = Path(priors.__file__).with_name("priors.bin").read_bytes()
-    return (
-        "| file | bytes | SHA-256 |\n| --- | --- | --- |\n"
-        f"| `licodec/entropy/priors.bin` | {len(data):,} | `{hashlib.sha256(data).hexdigest()}` |"
-    )
+    return files_text("entropy/priors.bin")
+
+
+def files_text(*names: str) -> str:
+    """Names, sizes and digests of files that are shipped in the package."""
+    rows = ["| file | bytes | SHA-256 |", "| --- | --- | --- |"]
+    for name in names:
+        data = (Path(licodec.__file__).parent / name).read_bytes()
+        rows.append(f"| `licodec/{name}` | {len(data):,} | `{hashlib.sha256(data).hexdigest()}` |")
+    return "\n".join(rows)
 
 
 def models_text() -> str:
@@ -308,6 +314,7 @@ def generated(data: bytes) -> dict[str, str]:
     """The parts of the text that this script writes, by name."""
     return {
         "priors": priors_text(),
+        "networks": files_text("render/upsampler.safetensors", "render/blender.safetensors"),
         "models": models_text(),
         "tables": tables_text(),
         "example": example_text(data),

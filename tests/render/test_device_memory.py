@@ -15,8 +15,10 @@ from licodec.model.geometry import Geometry
 from licodec.render import network, torch_renderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
-from licodec.render.tiles import Tiles
+from licodec.render.tiles import Squares, Tiles
 from licodec.render.torch_renderer import TorchRenderer
+from licodec.render.upsample import Upsampler
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 from render.clips import CONFIG, FRAMES, segment
 
@@ -75,6 +77,16 @@ def test_frames_are_the_same_with_little_memory(room: float, monkeypatch: pytest
         assert (apart > 1e-3).float().mean() < 1e-3
 
 
+def test_enlarging_is_the_same_with_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    luma = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (150, 301)).astype(np.float32))
+    part = Window(3, 140, 20, 290)
+    wanted = Upsampler(torch.device("cpu"))(luma, part)
+    memory = Memory(monkeypatch, 5_000)
+    upsampler = Upsampler(torch.device("cpu"))
+    assert (upsampler(luma, part) - wanted).abs().max() < 0.005
+    assert (memory.refused, upsampler.squares.side) == (2, 32)
+
+
 def test_a_device_without_any_memory_is_over_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     Memory(monkeypatch, 0)
     with pytest.raises(LimitError, match="--device cpu"):
@@ -113,3 +125,25 @@ def test_tiles_cover_everything_once() -> None:
     tiles.each(90, work)
     assert done == list(range(90))
     assert tiles.rows == 16
+
+
+def test_squares_cover_a_window_once() -> None:
+    squares, window, room = Squares(64), Window(10, 90, 60, 201), 100
+    done = np.zeros((100, 220), int)
+
+    def work(square: Window, part: Window) -> None:
+        assert part in square and part in window
+        assert square.top % squares.side == square.left % squares.side == 0
+        if square.bottom - square.top > room:
+            raise torch.OutOfMemoryError
+        done[part.of((1, 1))] += 1
+
+    for most, side in ((100, 64), (40, 32), (16, 16)):
+        done[:], room = 0, most
+        squares.each(window, work)
+        assert squares.side == side
+        assert (done[window.of((1, 1))] == 1).all()
+        assert done.sum() == 80 * 141
+    room = 0
+    with pytest.raises(LimitError, match="--device cpu"):
+        squares.each(window, work)

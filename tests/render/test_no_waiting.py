@@ -1,14 +1,18 @@
-"""Between symbols and planes the host never waits for the device: no value that it computes decides what is done."""
+"""Between symbols and planes the host never waits for the device: no value that it computes decides what is done.
+
+But for the luma of two pictures between which something is shown: the flow from one to the other is found on the host.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from licodec.model.geometry import Geometry
+from licodec.model.geometry import Floats, Geometry
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
 from licodec.render.torch_renderer import TorchRenderer
@@ -87,15 +91,40 @@ def test_what_waits_is_noticed(wait: Any) -> None:
         wait(torch.ones(3, 3))
 
 
-def test_all_shapes_are_known_without_any_value() -> None:
-    """Rendered on a device that has no values at all."""
+class Blind(TorchRenderer):
+    """Renders on a device that has no values at all: whatever is read back is grey."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        super().__init__(Geometry.of(info), "meta")
+        self.fetched: list[tuple[int, ...]] = []
+
+    def fetch(self, array: torch.Tensor) -> Floats:
+        self.fetched.append(tuple(array.shape))
+        return np.full(array.shape, 128, np.float32)
+
+
+def test_nothing_but_the_luma_that_flow_is_found_in_is_read_back() -> None:
     info = FORMATS[0]
-    renderer = TorchRenderer(Geometry.of(info), "meta")
+    renderer = Blind(info)
+    player = parsed(info, renderer)
+    for frame in range(FRAMES):
+        player.render(frame)
+    assert not renderer.fetched
+    for share in (0.2, 0.5, 0.8):
+        player.between(2, share)
+    assert renderer.fetched == 2 * [(info.height, info.width)]
+
+
+def test_all_shapes_are_known_without_any_value() -> None:
+    """Anything read back from there but through `fetch` would fail."""
+    info = FORMATS[0]
+    renderer = Blind(info)
     found = play(parsed(info, renderer), renderer, info)
     host = TorchRenderer(Geometry.of(info), "cpu")
     wanted = play(parsed(info, host), host, info)
     assert [(t.shape, t.dtype) for t in found] == [(t.shape, t.dtype) for t in wanted]
     assert all(t.is_meta for t in found)
+    assert len(renderer.fetched) == 2 * (FRAMES - 1)
 
 
 def test_tf32_is_off_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

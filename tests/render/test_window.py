@@ -6,12 +6,14 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licodec.entropy.segment import SegmentReader, write_segment
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.render.flow import Flow
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
@@ -31,7 +33,7 @@ class Recorder(NumpyRenderer):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
-        self.predicted = self.synthesised = 0
+        self.predicted = self.synthesised = self.warped = 0
 
     def _empty(self, shape: tuple[int, ...]) -> Floats:
         return np.full(shape, np.nan, np.float32)
@@ -39,6 +41,11 @@ class Recorder(NumpyRenderer):
     def predict(self, *arguments, **options):  # type: ignore[no-untyped-def]
         made = super().predict(*arguments, **options)
         self.predicted += made.planes[0].size
+        return made
+
+    def accounts(self, *arguments, **options):  # type: ignore[no-untyped-def]
+        made = super().accounts(*arguments, **options)
+        self.warped += sum(planes[0].size for planes in made)
         return made
 
     def synthesise(self, network, content, latent, window=None):  # type: ignore[no-untyped-def]
@@ -114,6 +121,36 @@ def test_work_grows_with_the_region() -> None:
     assert work[0][0] < 0.4 * renderer.predicted
 
 
+def test_between_two_frames_all_but_the_flow_grows_with_the_region() -> None:
+    info = VideoInfo(600, 280)
+    work = []
+    for width in (16, 240, 490):
+        player, renderer = player_of(segment(info), info)
+        view_of(player, renderer, info, View.of(info, None, (0, 0, width, 16)), 2, 0.5)
+        # The flow is one of whole pictures.
+        assert renderer.predicted % (info.width * info.height) == 0
+        work.append((renderer.warped, renderer.synthesised))
+    print("samples of (four warps, synthesise):", work)
+    assert [w[1] for w in work] == [(16 + 8) * (width + 8) for width in (16, 240, 490)]
+    # Squares of 256 and the 20 samples around them that the blender reads; the first lies at two edges.
+    assert [w[0] for w in work] == [4 * 276 * 276, 4 * 276 * 276, 4 * 276 * (276 + 296)]
+    player, renderer = player_of(segment(info), info)
+    player.between(2, 0.5)
+    assert work[-1][0] < renderer.warped
+
+
+def test_flow_is_searched_once_for_two_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    search = Flow.between
+    monkeypatch.setattr(Flow, "between", staticmethod(lambda *lumas: searched.append(1) or search(*lumas)))
+    player, renderer = player_of(segment(INFO))
+    for share in (0.2, 0.5):
+        player.between(2, share)
+        view_of(player, renderer, INFO, View.of(INFO, None, (0, 0, 40, 40)), 2, share)
+    assert len(searched) == 1
+    assert renderer.predicted <= FRAMES * INFO.width * INFO.height
+
+
 def test_all_frames_of_a_region_render_each_picture_twice_at_most() -> None:
     """The first frame asked for gets what it needs, all others together what they need."""
     player, renderer = player_of(segment(INFO))
@@ -140,15 +177,19 @@ def test_whole_frames_are_rendered_once_whatever_regions_come_between() -> None:
 
 def test_regions_on_torch_are_those_of_the_reference() -> None:
     renderer = TorchRenderer(GEOMETRY, "cpu")
-    player = SegmentPlayer(segment(INFO), renderer, CONFIG, FRAMES)
+    player, everything = (SegmentPlayer(segment(INFO), renderer, CONFIG, FRAMES) for _ in "ab")
     view = View.of(INFO, (90, 120), (200, 130, 60, 45))
     window = seen(view.region, view.size, GEOMETRY)
     for frame, share in ((4, 0.0), (1, 0.4), (5, 0.0)):
         found = renderer.view(player.between(frame, share, window=window), view, INFO)
         wanted = NumpyRenderer(GEOMETRY).view(whole(segment(INFO), INFO, frame, share), view, INFO)
-        for p, q in zip(found, wanted, strict=True):
+        own = renderer.view(everything.between(frame, share), view, INFO)
+        for p, q, r in zip(found, wanted, own, strict=True):
             assert isinstance(p, torch.Tensor)
-            assert np.abs(p.numpy() - q).max() < 0.02
+            assert (p - r).abs().max() < 1e-3
+            apart = np.abs(p.numpy() - q)
+            # Lumas that differ by 0.001 may be rounded to other integers, where another flow is found.
+            assert apart.max() < 0.02 if share == 0 else apart.mean() < 0.01
 
 
 @settings(max_examples=60, deadline=None)
