@@ -72,6 +72,13 @@ def whole(payload: bytes, info: VideoInfo, frame: int, share: float) -> Planes:
     return SegmentPlayer(payload, NumpyRenderer(Geometry.of(info)), CONFIG, FRAMES).between(frame, share)
 
 
+@cache
+def whole_content(payload: bytes, info: VideoInfo, frame: int) -> Planes:
+    player = SegmentPlayer(payload, NumpyRenderer(Geometry.of(info)), CONFIG, FRAMES)
+    player.render(frame)
+    return player._contents._kept[frame].planes
+
+
 def view_of(player: SegmentPlayer, renderer: Recorder, info: VideoInfo, view: View, frame: int, share: float) -> Planes:
     shown = seen(view.region, view.size, renderer.geometry)
     return renderer.view(player.between(frame, share, window=shown), view, info)
@@ -92,14 +99,24 @@ def test_a_region_of_any_frame_is_that_part_of_it(data: st.DataObject, trained: 
         view = View.of(info, size, (x, y, width, height))
         frame = data.draw(st.integers(0, FRAMES - 1))
         share = data.draw(st.sampled_from([0.0, 0.0, 0.5, 0.2]))
-        found = view_of(player, renderer, info, view, frame, share)
-        wanted = reference.view(whole(payload, info, frame, share), view, info)
-        for p, q in zip(found, wanted, strict=True):
+        shown = seen(view.region, view.size, renderer.geometry)
+        found = player.between(frame, share, window=shown)
+        wanted = whole(payload, info, frame, share)
+        places = [shown.of(renderer.geometry.step(i)) for i in range(len(wanted))]
+        pairs = [(p[s], q[s]) for p, q, s in zip(found, wanted, places, strict=True)]
+        pairs += zip(renderer.view(found, view, info), reference.view(wanted, view, info), strict=True)
+        for p, q in pairs:
             if trained:
                 # Convolutions of other sizes may add in another order.
                 np.testing.assert_allclose(p, q, atol=1e-3)
             else:
                 np.testing.assert_array_equal(p, q)
+    # Whatever is kept, and other pictures may refer to, is right to its edges.
+    for frame, content in player._contents._kept.items():
+        wanted = whole_content(payload, info, frame)
+        for i, (p, q) in enumerate(zip(content.planes, wanted, strict=True)):
+            place = content.window.of(renderer.geometry.step(i))
+            np.testing.assert_array_equal(p[place], q[place])
 
 
 def test_work_grows_with_the_region() -> None:
