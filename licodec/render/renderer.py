@@ -140,7 +140,7 @@ class Renderer(ABC, Generic[Array]):
             sx, sy = self.geometry.step(i)
             # Of chroma: the mean of the weights of its luma samples.
             w = weights if (sx, sy) == (1, 1) else F.avg_pool2d(weights[None], (sy, sx), ceil_mode=True)[0]
-            plane = sum(w[k] * self._as_tensor(account[i]) for k, account in enumerate(accounts))
+            plane = torch.stack([self._as_tensor(account[i]) for account in accounts]).mul_(w).sum(0)
             planes.append(self._as_array(plane + correction if i == 0 else plane).clip(0, PEAK))
         apart = accounts[0][0] - accounts[1][0]
         return Content(tuple(planes), apart, self._zeros(self.geometry.shapes[0]))
