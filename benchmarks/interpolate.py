@@ -122,7 +122,8 @@ def measure(
     """All methods on one clip, and crops of a frame half way; `near` 0: on its original frames."""
     info, frames = _read(clip.path)
     frames = frames[: (len(frames) - 1) // spacing * spacing + 1]
-    coded, made = frames[::spacing], {}
+    coded: Pictures = frames[::spacing]
+    made: dict[str, Pictures] = {}
     crf, size, command = 0.0, 0, "none: original frames"
     if near:
         crf = CRFS[name][near]
@@ -201,7 +202,7 @@ def _average(first: tuple[Plane, ...], second: tuple[Plane, ...], shares: Sequen
 
 
 def _dis(first: tuple[Plane, ...], second: tuple[Plane, ...], shares: Sequence[Fraction]) -> Pictures:
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     forward, backward = flow.calc(first[0], second[0], None), flow.calc(second[0], first[0], None)
     out = []
     for share in map(float, shares):
@@ -228,7 +229,10 @@ def _minterpolate(coded: Pictures, info: VideoInfo, spacing: int) -> Pictures:
     rate = 1 / info.time_base
     graph = Graph()
     source = graph.add_buffer(
-        width=info.width, height=info.height, format="yuv420p", time_base=spacing * info.time_base
+        width=info.width,
+        height=info.height,
+        format=av.VideoFormat("yuv420p", info.width, info.height),
+        time_base=spacing * info.time_base,
     )
     sink = graph.add("buffersink")
     # Coded frames stay on the clip's grid of times only if the filter's first frame is the first of them.
@@ -246,6 +250,8 @@ def _minterpolate(coded: Pictures, info: VideoInfo, spacing: int) -> Pictures:
             frame.pts, frame.time_base = i, spacing * info.time_base
             graph.push(frame)
         for out in _pulled(graph):
+            assert out.pts is not None
+            assert out.time_base is not None
             made[round(out.pts * out.time_base * rate)] = _planes(out)
     return [made.get(i, coded[round(i / spacing)]) for i in range(count)]
 
@@ -283,8 +289,8 @@ def _read(path: Path) -> tuple[VideoInfo, list[tuple[Plane, ...]]]:
 
 def _mean_psnr(shown: Pictures, truth: Pictures, info: VideoInfo) -> float:
     errors = [
-        mean_squared_error(*(measured_rgb(Frame(planes, 0, 1), info) for planes in pair), 255)
-        for pair in zip(shown, truth, strict=True)
+        mean_squared_error(measured_rgb(Frame(a, 0, 1), info), measured_rgb(Frame(b, 0, 1), info), 255)
+        for a, b in zip(shown, truth, strict=True)
     ]
     return float(np.mean(psnr(errors)))
 

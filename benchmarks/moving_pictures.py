@@ -87,7 +87,7 @@ def scene(chosen: Sequence[Rgb], size: tuple[int, int], times: Sequence[float], 
 
 def _layer(chosen: Sequence[Rgb], size: tuple[int, int], random: Random, *, whole: bool) -> _Layer:
     side = int(1.6 * max(size)) if whole else int(random.uniform(0.15, 0.6) * min(size)) + 8
-    texture = _texture(chosen[random.integers(len(chosen))], side, random)
+    texture = _texture(chosen[int(random.integers(len(chosen)))], side, random)
     pace = 1.5 if whole else 3.0
     return _Layer(
         texture=texture,

@@ -209,7 +209,7 @@ def _psnr(shown: Pictures, truth: Pictures, info: VideoInfo) -> tuple[float, flo
     rows = []
     for a, b in zip(shown, truth, strict=True):
         planes = [mean_squared_error(p, q, 255) for p, q in zip(a, b, strict=True)]
-        rgb = mean_squared_error(*(measured_rgb(Frame(p, 0, 1), info) for p in (a, b)), 255)
+        rgb = mean_squared_error(measured_rgb(Frame(a, 0, 1), info), measured_rgb(Frame(b, 0, 1), info), 255)
         y, *chroma, all_of_it = psnr([*planes, rgb])
         rows.append((y, weighted_yuv(y, *chroma) if chroma else y, all_of_it))
     y, yuv, rgb = np.mean(rows, axis=0)

@@ -97,7 +97,7 @@ def upsampler_batch(
     side, reach = 48, 2 + LAYERS + 1
     inputs, wanted = [], []
     for _ in range(16):
-        luma, rest = samples[random.integers(len(samples))]
+        luma, rest = samples[int(random.integers(len(samples)))]
         y, x = (random.integers(0, n - side - 2 * reach) for n in luma.shape[1:])
         luma = luma[:, y : y + side + 2 * reach, x : x + side + 2 * reach]
         rest = rest[:, y + reach : y + reach + side, x + reach : x + reach + side].reshape(2, 2, side, side)
@@ -153,7 +153,7 @@ def blender_batch(
     side = 48
     packed, distances, wanted, shares = [], [], [], []
     for _ in range(8):
-        accounts, apart, luma, share = samples[random.integers(len(samples))]
+        accounts, apart, luma, share = samples[int(random.integers(len(samples)))]
         y, x = (random.integers(0, n - side + 1) for n in luma.shape[1:])
         accounts, apart, luma = (p[:, y : y + side, x : x + side] for p in (accounts, apart, luma))
         accounts = accounts.reshape(blend.ACCOUNTS, 2, 2, side, side)
@@ -254,6 +254,7 @@ def _layers(shapes: Sequence[tuple[int, int, int]]) -> list[tuple[Tensor, Tensor
     layers = []
     for outputs, inputs, side in shapes:
         layer = torch.nn.Conv2d(inputs, outputs, side)
+        assert layer.bias is not None
         layers.append((layer.weight.detach().contiguous(memory_format=torch.channels_last), layer.bias.detach()))
     for parameter in layers[-1]:
         parameter.zero_()

@@ -82,8 +82,7 @@ def _prepared(plane: Floats) -> npt.NDArray[np.uint8]:
 
 
 def _search(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Floats:
-    flow: Floats = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
-    return flow
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
 
 
 def _thinned(flow: Floats) -> Floats:
