@@ -35,9 +35,8 @@ from licodec.semantics.chunk import (
 from licodec.semantics.fingerprint import Fingerprint
 
 SHARE, FLOOR = 0.015, 4096
-"""A chunk has at most this share of the video's bytes, or so many bytes if that is more. In the video, that share would
-be worth 0.04 dB (a clip of one shot) to 0.09 dB (one with many): its PSNR rises by 2.6 to 6 dB where bytes grow
-e-fold."""
+"""A chunk has at most this share of the video's bytes, or so many bytes if that is more. In the video that share would
+be worth 0.04 dB (a clip of one shot) to 0.09 dB (one of many): 2.6 to 6 dB for e times the bytes."""
 KNOTS_A_SECOND = 5
 _KNOTS_LEAST = 4
 """Knots of a segment after its first, if it has the frames."""
