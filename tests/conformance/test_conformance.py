@@ -92,7 +92,7 @@ def test_pictures(threads: int) -> None:
         apart = distance(path)
         assert apart["max"] <= tolerance(depth), (path.stem, apart)
         assert apart["rms"] < 0.1, (path.stem, apart)
-        assert apart["others"] < 1, (path.stem, apart)
+        assert apart["others"] < 2 ** (depth - 8), (path.stem, apart)
 
 
 def elsewhere(names: list[str], threads: int = 1, **variables: str) -> None:
