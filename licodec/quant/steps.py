@@ -37,10 +37,10 @@ def step_of(quantiser: int) -> float:
 
 def coefficients_of(levels: npt.NDArray[np.int16], step: float) -> npt.NDArray[np.float32]:
     """Coefficients, float32, that quantised levels stand for."""
-    size = np.abs(levels).astype(np.int32)
+    size = np.abs(levels)
     small = SIZE_OF[np.minimum(size, len(SIZE_OF) - 1)]
-    steps = np.where(size < len(SIZE_OF), small, size * np.float32(HALF_STEP))
-    return np.sign(levels) * steps * np.float32(step)
+    steps = np.where(size < len(SIZE_OF), small, size.astype(np.float32) * np.float32(HALF_STEP))
+    return np.copysign(steps, levels.astype(np.float32)) * np.float32(step)
 
 
 def weight_step_of(index: int) -> float:
