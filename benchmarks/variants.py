@@ -23,10 +23,9 @@ from licodec.entropy.kernels import MAX_LEVELS
 from licodec.entropy.segment import PictureCoder
 from licodec.fit import synthesis as training
 from licodec.fit.presets import PRESETS, Quality
-from licodec.fit.residual import quantise
+from licodec.fit.trellis import dependent_levels
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
-from licodec.model.cosine import CELL, SIZES, forward, to_blocks
 from licodec.model.geometry import Geometry
 from licodec.model.motion import level_shapes
 
@@ -108,8 +107,8 @@ def variants() -> dict[str, Variant]:
         ),
         Variant(
             "RDO off",
-            "levels rounded with a dead zone (1/6), extents as they come; block sizes still chosen",
-            lambda: [("licodec.fit.segment.quantise", _rounded)],
+            "the nearest levels behind a dead zone (1/6); block sizes and about where blocks end still chosen",
+            lambda: [("licodec.fit.residual.dependent_levels", _rounded)],
         ),
         Variant(
             "look-ahead off",
@@ -197,18 +196,13 @@ def _no_mixing() -> list[Patch]:
 
 
 _DEAD_ZONE = 1 / 6
-"""Rounding offset of pictures predicted from others in the reference software of H.264 and HEVC."""
+"""Of a step: what the reference software of H.264 and HEVC rounds less of pictures predicted from others."""
 
 
-def _rounded(residual: np.ndarray, step: float, *rest: Any) -> tuple[np.ndarray, np.ndarray]:
-    """`quantise`, but only its block sizes: every coefficient is rounded by itself."""
-    sizes, levels = quantise(residual, step, *rest)
-    for s, size in enumerate(SIZES):
-        chosen = sizes[:: size // CELL, :: size // CELL] == s
-        coefficients = forward(to_blocks(residual, size)[:, chosen]) / step
-        rounded = np.sign(coefficients) * np.floor(np.abs(coefficients) + _DEAD_ZONE)
-        to_blocks(levels, size)[:, chosen] = rounded.astype(np.int16)
-    return sizes, levels
+def _rounded(x: np.ndarray, plain: np.ndarray, worth: np.ndarray, *rest: Any) -> np.ndarray:
+    """`dependent_levels`, but the nearest of what is left of each coefficient behind a dead zone, whatever it costs."""
+    left = np.sign(x) * np.maximum(np.abs(x) - np.float32(_DEAD_ZONE), 0)
+    return dependent_levels(left, plain, worth * np.float32(1e4), *rest)
 
 
 def _as_it_is(renderer: object, plane: np.ndarray, *rest: object) -> np.ndarray:

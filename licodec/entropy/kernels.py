@@ -400,7 +400,9 @@ CLASS_EXTRA = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5])
 CLASS_OF = np.searchsorted(CLASS_START, np.arange(65), side="right") - 1
 MAGNITUDE_CAP = 14
 """Unary places of a magnitude less one; more has an escape."""
-LEVEL_LIMIT = 32767
+LEVEL_LIMIT = 16383
+NEXT_STATES = 32040
+"""For each state 0..3 and parity of a magnitude, two bits: the next state (H.266, 7.3.11.11)."""
 
 
 class ResidualMixers(NamedTuple):
@@ -561,6 +563,18 @@ def _code_extent(
 
 
 @compiled
+def next_state(state: int, magnitude: int) -> int:
+    """States 0 and 1 have the even levels, 2 and 3 the odd ones and 0."""
+    return NEXT_STATES >> (state << 2) + ((magnitude & 1) << 1) & 3
+
+
+@compiled
+def _magnitude(level: int) -> int:
+    """What is coded of a level, whichever of the two quantisers it is of."""
+    return abs(int(level)) + 1 >> 1
+
+
+@compiled
 def _code_coefficients(
     stream: Stream,
     mixers: ResidualMixers,
@@ -575,7 +589,7 @@ def _code_coefficients(
     """Diagonal by diagonal, each from its upper right end down."""
     n, planes, levels = CELL << s, len(picture.levels), picture.levels[plane]
     kind = s * planes + plane
-    reach, sum_before = _bin(extent), 0
+    reach, sum_before, state = _bin(extent), 0, 0
     for d in range(extent):
         togo, total = min(extent - d - 1, BINS - 1), 0
         band = min(d, BINS - 1)
@@ -583,19 +597,19 @@ def _code_coefficients(
             u = d - v
             row, column = y + v, x + u
             # Neighbours outside the block belong to another one.
-            close = abs(int(levels[row, column - 1])) if u > 0 else 0
-            close += abs(int(levels[row - 1, column])) if v > 0 else 0
-            far = abs(int(levels[row - 1, column - 1])) if u > 0 and v > 0 else 0
-            far += abs(int(levels[row, column - 2])) if u > 1 else 0
-            far += abs(int(levels[row - 2, column])) if v > 1 else 0
+            close = _magnitude(levels[row, column - 1]) if u > 0 else 0
+            close += _magnitude(levels[row - 1, column]) if v > 0 else 0
+            far = _magnitude(levels[row - 1, column - 1]) if u > 0 and v > 0 else 0
+            far += _magnitude(levels[row, column - 2]) if u > 1 else 0
+            far += _magnitude(levels[row - 2, column]) if v > 1 else 0
             near = _bin(2 * close + far)
             axis = 0 if u == 0 else (1 if v == 0 else (2 if u > v else 3))
             if plane:
-                one = abs(int(picture.levels[0, row, column]))
-                two = abs(int(picture.levels[0, y + min(v + 1, n - 1), column]))
+                one = _magnitude(picture.levels[0, row, column])
+                two = _magnitude(picture.levels[0, y + min(v + 1, n - 1), column])
             else:
-                one = abs(int(levels[row, column - n])) if x else 0
-                two = abs(int(levels[row - n, column])) if y else 0
+                one = _magnitude(levels[row, column - n]) if x else 0
+                two = _magnitude(levels[row - n, column]) if y else 0
             twins = (plane * 16 + min(one, 3) * 4 + min(two, 3)) * BINS + near
             place = (plane * 1024 + v * 32 + u) * 3 + s
             # On the last diagonal: how many are left, as one of them is not zero.
@@ -603,40 +617,44 @@ def _code_coefficients(
             along = (kind * BINS + _bin(total)) * 2 * BINS + ahead
             bandwise = (kind * BINS + band) * BINS + togo
             value = int(levels[row, column])
+            wanted, odd, third = _magnitude(value), state >> 1, max(state - 1, 0)
             contexts = (
-                (kind * 64 + d) * BINS + near,
-                ((kind * BINS + togo) * BINS + near) * 4 + axis,
+                ((kind * 64 + d) * BINS + near) * 3 + third,
+                (((kind * BINS + togo) * BINS + near) * 4 + axis) * 3 + third,
                 place,
                 (kind * BINS + energy) * BINS + reach,
-                twins,
-                along,
+                twins * 3 + third,
+                along * 3 + third,
                 bandwise,
             )
-            other = 3 * BINS + kind * 64 + d
-            if not decide(stream, mixers.nonzero, contexts, near * 3 + s, other, int(value != 0)):
+            other = 9 * BINS + kind * 64 + d
+            if not decide(stream, mixers.nonzero, contexts, (near * 3 + s) * 3 + third, other, int(wanted != 0)):
+                state = next_state(state, 0)
                 continue
             wide = (kind * BINS + _bin(sum_before)) * BINS + togo
             magnitude = 1
             while magnitude <= MAGNITUDE_CAP:
                 k = magnitude - 1
                 parts = (
-                    (kind * BINS + near) * MAGNITUDE_CAP + k,
+                    ((kind * BINS + near) * 2 + odd) * MAGNITUDE_CAP + k,
                     wide * MAGNITUDE_CAP + k,
-                    twins * MAGNITUDE_CAP + k,
+                    (twins * 2 + odd) * MAGNITUDE_CAP + k,
                     place * MAGNITUDE_CAP + k,
                     along * MAGNITUDE_CAP + k,
                     bandwise * MAGNITUDE_CAP + k,
                 )
-                other = MAGNITUDE_CAP + kind * BINS + near
-                if not decide(stream, mixers.above, parts, k, other, int(abs(value) > magnitude)):
+                other = 2 * MAGNITUDE_CAP + kind * BINS + near
+                if not decide(stream, mixers.above, parts, 2 * k + odd, other, int(wanted > magnitude)):
                     break
                 magnitude += 1
             if magnitude > MAGNITUDE_CAP:
-                magnitude += _code_escape(stream, mixers.escape, abs(value) - magnitude)
+                magnitude += _code_escape(stream, mixers.escape, wanted - magnitude)
             if magnitude > LEVEL_LIMIT:
                 stream.state[FAULT] = LEVEL_TOO_LARGE
                 magnitude = LEVEL_LIMIT
             negative = code_bit(stream, _HALF, int(value < 0))
-            levels[row, column] = -magnitude if negative else magnitude
+            half_steps = 2 * magnitude - odd
+            levels[row, column] = -half_steps if negative else half_steps
             total += magnitude
+            state = next_state(state, magnitude)
         sum_before = total

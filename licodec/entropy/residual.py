@@ -46,9 +46,9 @@ class Rates:
     extent: AnyArray
     """[kind, 65] of the extent of a block that does."""
     nonzero: AnyArray
-    """[kind, diagonal, magnitudes near (bin), 0 or 1] whether a coefficient is zero."""
+    """[kind, diagonal, magnitudes near (bin), max(state - 1, 0), 0 or 1] whether a coefficient is zero."""
     magnitude: AnyArray
-    """[kind, magnitudes near (bin), 15] of a magnitude and its sign; of larger ones, that of the last."""
+    """[kind, magnitudes near (bin), state / 2, 15] of a magnitude and its sign; of larger ones, that of the last."""
 
 
 def near_bin(values: AnyArray) -> Ints:
@@ -80,12 +80,14 @@ class ResidualCoder:
             ),
             "extra": BinaryModel([CLASSES * 8]),
             "nonzero": BinaryModel(
-                [kinds * 64 * BINS, 4 * banded, place, kinds * BINS**2, twins, along, banded],
-                3 * BINS,
+                [3 * kinds * 64 * BINS, 12 * banded, place, kinds * BINS**2, 3 * twins, 3 * along, banded],
+                9 * BINS,
                 kinds * 64,
             ),
             "above": BinaryModel(
-                [cap * n for n in (kinds * BINS, kinds * BINS**2, twins, place, along, banded)], cap, kinds * BINS
+                [cap * n for n in (2 * kinds * BINS, kinds * BINS**2, 2 * twins, place, along, banded)],
+                2 * cap,
+                kinds * BINS,
             ),
             "escape": BinaryModel([24]),
         }
@@ -103,13 +105,13 @@ class ResidualCoder:
         classes = unary_bits(self._models["extent"].probabilities(0).reshape(kinds, MAX_LEVELS, CLASSES - 2)[:, level])
         extents = np.arange(1, 65)
         extent = classes[:, np.minimum(CLASS_OF[extents], CLASSES - 2) - 1] + CLASS_EXTRA[CLASS_OF[extents]]
-        magnitude = unary_bits(self._models["above"].probabilities(0).reshape(kinds, BINS, MAGNITUDE_CAP))
+        magnitude = unary_bits(self._models["above"].probabilities(0).reshape(kinds, BINS, 2, MAGNITUDE_CAP))
         return Rates(
             bits_of(np.array([0.5, split[1], split[0]])),
             bits_of(coded),
             np.pad(extent, [(0, 0), (1, 0)]).astype(np.float32),
-            bits_of(self._models["nonzero"].probabilities(0, (kinds, 64, BINS))),
-            np.pad(magnitude + 1, [(0, 0), (0, 0), (1, 0)]).astype(np.float32),
+            bits_of(self._models["nonzero"].probabilities(0, (kinds, 64, BINS, 3))),
+            np.pad(magnitude + 1, [(0, 0), (0, 0), (0, 0), (1, 0)]).astype(np.float32),
         )
 
     def code(
@@ -124,9 +126,10 @@ class ResidualCoder:
         """Code a picture in place (a decoder fills in `sizes` and zero `levels`) and return its activity.
 
         sizes: [rows / 8, columns / 8] size index of the block over each cell; levels: [planes, rows, columns]
-        quantised coefficients, each block in its own place; level: of the pyramid; past: [2, rows / 8, columns / 8]
-        activity of the two references (0 where none); guide: [rows / 8, columns / 8] that of the luma under this
-        chroma. Activity: [planes, rows / 8, columns / 8], how many diagonals are coded, in classes.
+        quantised coefficients, each block in its own place and on the trellis (`next_state`); level: of the pyramid;
+        past: [2, rows / 8, columns / 8] activity of the two references (0 where none); guide: [rows / 8, columns / 8]
+        that of the luma under this chroma. Activity: [planes, rows / 8, columns / 8], how many diagonals are coded, in
+        classes.
 
         Raises:
             DamagedFileError: the stream is not one that an encoder makes.

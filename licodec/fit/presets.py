@@ -37,7 +37,7 @@ class Quality:
 
     level_offsets: tuple[float, ...] = (-6.0, -3.0, 0.0, 2.0, 3.5, 4.5, 4.5, 4.5)
     """Added to the CRF for each level of the pyramid: what many others are predicted from is coded finely."""
-    worth: float = 0.12
+    worth: float = 0.10
     """lambda / step^2: squared error (8-bit scale) that a bit must save."""
 
     def step(self, level: int) -> float:

@@ -1,4 +1,4 @@
-"""Rate-distortion optimised quantisation of a residual: block sizes, extents and levels together."""
+"""Rate-distortion optimised quantisation of a residual: block sizes by an independent quantiser, then their levels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from licodec.entropy.kernels import BIN
 from licodec.entropy.residual import Rates, near_bin, pool
+from licodec.fit.trellis import dependent_levels
 from licodec.jit import compiled
 from licodec.model.cosine import CELL, SIZES, diagonal_index, forward, to_blocks
-from licodec.quant.steps import ONE
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-_BINS = near_bin(np.arange(513))
+_ONE = 1.08
+"""Steps that a level of 1 stands for in the independent quantiser."""
 
 
 def quantise(
@@ -38,9 +40,9 @@ def quantise(
     for s in range(3):
         error_worth = to_blocks(weights, SIZES[s] // CELL).mean(axis=(2, 3)) / np.float32(lam)
         activity = near_bin(pool(before, SIZES[s] // CELL))
-        cost, levels = _best_levels(to_blocks(residual, SIZES[s]), s, step, error_worth, activity, rates)
-        costs.append(cost.sum(axis=0))
-        coded.append(levels)
+        blocks = _Blocks(to_blocks(residual, SIZES[s]), s, step, error_worth, activity)
+        costs.append(blocks.quantise(rates).sum(axis=0))
+        coded.append(blocks)
     # Bottom-up: a block is split when its quarters are cheaper together.
     best = costs[0]
     sizes = np.zeros((rows // CELL, columns // CELL), np.uint8)
@@ -55,37 +57,55 @@ def quantise(
     for s in range(3):
         chosen = sizes[:: SIZES[s] // CELL, :: SIZES[s] // CELL] == s
         view = to_blocks(out, SIZES[s])
-        view[:, chosen] = coded[s][:, chosen]
+        view[:, chosen] = coded[s].levels(chosen, rates)
     return sizes, out
 
 
-def _best_levels(
-    blocks: Floats, s: int, step: float, error_worth: Floats, activity: Ints, rates: Rates
-) -> tuple[Floats, npt.NDArray[np.int16]]:
-    """[planes, down, across] least cost in bits, and the levels that have it.
+class _Blocks:
+    """A residual's blocks of one size."""
 
-    error_worth: [down, across] bits that an error of 1 is worth; activity: [down, across] bins for `Rates.coded`.
-    """
-    size = SIZES[s]
-    planes, down, across, _, _ = blocks.shape
-    x = forward(blocks).reshape(planes, down * across, size * size) * np.float32(1 / step)
-    worth = (error_worth * np.float32(step * step)).reshape(-1)
-    cost, levels = np.empty(x.shape[:2], np.float32), np.zeros(x.shape, np.int16)
-    for p in range(planes):
-        k = s * planes + p
-        _cheapest(
-            x[p],
-            worth,
-            _scan(size),
-            rates.coded[k][activity.reshape(-1)],
-            rates.extent[k],
-            rates.nonzero[k],
-            rates.magnitude[k],
-            _BINS,
-            cost[p],
-            levels[p],
-        )
-    return cost.reshape(planes, down, across), levels.reshape(blocks.shape)
+    def __init__(self, blocks: Floats, s: int, step: float, error_worth: Floats, activity: Ints) -> None:
+        """error_worth: [down, across] bits that an error of 1 is worth; activity: [down, across] bins for `Rates`."""
+        planes, self._down, self._across, self._size, _ = blocks.shape
+        self._x = forward(blocks).reshape(planes, -1, self._size**2) * np.float32(1 / step)
+        self._plain = np.zeros(self._x.shape, np.int16)
+        self._worth = (error_worth * np.float32(step * step)).reshape(-1)
+        self._activity = activity.reshape(-1)
+        self._kinds = range(s * planes, (s + 1) * planes)
+
+    def quantise(self, rates: Rates) -> Floats:
+        """[planes, down, across] least cost in bits of each block if no level depended on another."""
+        cost = np.empty(self._x.shape[:2], np.float32)
+        for p, kind in enumerate(self._kinds):
+            _cheapest(
+                self._x[p],
+                self._worth,
+                _scan(self._size),
+                rates.coded[kind][self._activity],
+                rates.extent[kind],
+                rates.nonzero[kind].mean(axis=2),
+                rates.magnitude[kind].mean(axis=1),
+                cost[p],
+                self._plain[p],
+            )
+        return cost.reshape(len(cost), self._down, self._across)
+
+    def levels(self, chosen: npt.NDArray[np.bool_], rates: Rates) -> npt.NDArray[np.int16]:
+        """[planes, blocks, size, size] dependent levels of the blocks that are `chosen` [down, across]."""
+        at = np.flatnonzero(chosen)
+        out = [
+            dependent_levels(
+                self._x[p][at],
+                self._plain[p][at],
+                self._worth[at],
+                _scan(self._size),
+                rates.coded[kind][self._activity[at]],
+                rates,
+                kind,
+            )
+            for p, kind in enumerate(self._kinds)
+        ]
+        return np.stack(out).reshape(len(out), len(at), self._size, self._size)
 
 
 @cache
@@ -105,7 +125,6 @@ def _cheapest(
     extent: Floats,
     nonzero: Floats,
     magnitude: Floats,
-    bins: npt.NDArray[np.int64],
     cost: Floats,
     levels: npt.NDArray[np.int16],
 ) -> None:
@@ -135,7 +154,7 @@ def _cheapest(
                 while i < length and scan[i, 0] == d:
                     v, u = scan[i, 1], scan[i, 2]
                     near = 2 * (found[v + 2, u + 1] + found[v + 1, u + 2]) + found[v + 1, u + 1]
-                    near = bins[min(near + found[v + 2, u] + found[v, u + 2], len(bins) - 1)]
+                    near = BIN[min(near + found[v + 2, u] + found[v, u + 2], len(BIN) - 1)]
                     m = abs(x[b, v * size + u])
                     level = int(m + 0.5)
                     price = _price(m, level, w, nonzero[d, near], magnitude[near])
@@ -162,5 +181,5 @@ def _price(m: float, level: int, worth: float, nonzero: Floats, magnitude: Float
     """Bits of a magnitude `m` coded as `level`, its error counted as bits, too."""
     if level == 0:
         return worth * m * m + nonzero[0]
-    error = m - (ONE if level == 1 else level)
+    error = m - (_ONE if level == 1 else level)
     return worth * error * error + nonzero[1] + magnitude[min(level, len(magnitude) - 1)]

@@ -10,9 +10,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-ONE = 1.08
-"""Steps that a level of 1 stands for: rate-distortion optimised quantisers send what is 0.7 or less to 0, and the
-mean of what becomes 1 lies above it (1.05 to 1.14 in all block sizes, planes and clips; of 2 and more within .03)."""
+HALF_STEP = 0.5625
+"""Steps that a level is apart from the next. Those that a coefficient may have are every other one, which ones depends
+on those before it: the two quantisers together are finer than either."""
+SIZE_OF = np.array([0, HALF_STEP + 0.06, 2 * HALF_STEP + 0.05], np.float32)
+"""Steps that the smallest levels stand for; others a multiple of HALF_STEP. A rate-distortion optimised quantiser sends
+much of what is less to 0, and the mean of what stays lies higher."""
 LATENT_STEP = 1 / 16
 """Quantisation step of the latents."""
 STEPS_PER_OCTAVE = 16
@@ -34,7 +37,10 @@ def step_of(quantiser: int) -> float:
 
 def coefficients_of(levels: npt.NDArray[np.int16], step: float) -> npt.NDArray[np.float32]:
     """Coefficients, float32, that quantised levels stand for."""
-    return np.where(np.abs(levels) == 1, np.float32(ONE) * levels, levels) * np.float32(step)
+    size = np.abs(levels)
+    small = SIZE_OF[np.minimum(size, len(SIZE_OF) - 1)]
+    steps = np.where(size < len(SIZE_OF), small, size.astype(np.float32) * np.float32(HALF_STEP))
+    return np.copysign(steps, levels.astype(np.float32)) * np.float32(step)
 
 
 def weight_step_of(index: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from licodec.entropy.reference.residual import NEXT_STATE
 from licodec.entropy.segment import SegmentReader, quantiser_rows
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import fit_segment
@@ -132,9 +133,25 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
                 p.blend = (random.integers(0, 3, p.blend.shape) * (random.random() < 0.7)).astype(np.uint8)
             for g in range(len(geometry.groups)):
                 p.sizes[g] = _sizes(random, geometry.cells(g))
-                p.levels[g] = SparseLevels.of(sparse(p.levels[g].shape, 32767).astype(np.int16))
+                p.levels[g] = on_trellis(p.sizes[g], sparse(p.levels[g].shape, 16383))
             symbols.pictures[picture.frame] = p
     return geometry, symbols
+
+
+def on_trellis(sizes: np.ndarray, magnitudes: np.ndarray) -> SparseLevels:
+    """Levels of signed magnitudes [planes, rows, columns]: each in the quantiser that those before it lead to."""
+    levels = np.zeros(magnitudes.shape, np.int16)
+    for plane in range(len(levels)):
+        for s, n in enumerate((8, 16, 32)):
+            scan = sorted(np.ndindex(n, n), key=lambda c: (c[0] + c[1], c[0]))
+            for y, x in np.argwhere(sizes[:: 1 << s, :: 1 << s] == s) * n:
+                block = magnitudes[plane, y : y + n, x : x + n]
+                state = 0
+                for v, u in scan if block.any() else ():
+                    value = int(block[v, u])
+                    levels[plane, y + v, x + u] = np.sign(value) * max(2 * abs(value) - state // 2, 0)
+                    state = NEXT_STATE[state][value % 2]
+    return SparseLevels.of(levels)
 
 
 def _sizes(random: np.random.Generator, cells: tuple[int, int]) -> np.ndarray:

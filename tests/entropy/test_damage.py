@@ -87,10 +87,10 @@ def test_random_streams(sample: Sample) -> None:
 
 
 def test_what_no_encoder_says_is_refused_by_name() -> None:
-    """Random streams until one has an extent beyond its block and one a coefficient beyond 16 bits."""
+    """Random streams until one has an extent beyond its block and one a level beyond 16 bits."""
     geometry = Geometry.of(VideoInfo(64, 64, "gray"))
     random = np.random.default_rng(5)
-    wanted = {"a block has more coded diagonals than it has", "a coefficient is over 32767"}
+    wanted = {"a block has more coded diagonals than it has", "a coefficient is over 16383"}
     for _ in range(400):
         payload = bytes([0, 0, 100]) + random.bytes(400)
         try:

@@ -12,6 +12,7 @@ import numpy as np
 import zstandard
 from conformance.check import files
 from container import rebuild
+from entropy.samples import on_trellis
 
 from fuzz.run import CORPUS, NAMES
 from fuzz.targets import join
@@ -19,7 +20,7 @@ from licodec.entropy.segment import quantiser_rows, write_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import PictureSymbols, SegmentSymbols
 from licodec.model.synthesis import parameter_shapes
 from licodec.semantics.chunk import Head, SegmentLatents, knot_count, write_chunk
 from licodec.semantics.fingerprint import Fingerprint
@@ -91,7 +92,7 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
             p.latent = random.integers(-9, 10, 2).astype(np.int32)
             p.corrections = [[_sparse(random, n.shape, 9, 0.1) for n in nodes] for nodes in p.corrections]
             for g in range(len(geometry.groups)):
-                p.levels[g] = SparseLevels.of(_sparse(random, p.levels[g].shape, 5, 0.02))
+                p.levels[g] = on_trellis(p.sizes[g], _sparse(random, p.levels[g].shape, 5, 0.02))
             symbols.pictures[picture.frame] = p
     return write_segment(symbols, geometry, config)
 

@@ -10,7 +10,8 @@ from licodec.errors import DamagedFileError
 
 CLASS_START = (0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 CLASS_EXTRA = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5)
-LEVEL_LIMIT = 32767
+LEVEL_LIMIT = 16383
+NEXT_STATE = ((0, 2), (2, 0), (1, 3), (3, 1))
 
 
 def _mean4(grid: Grid, y: int, x: int, f: int) -> int:
@@ -31,12 +32,15 @@ class ResidualSyntax:
         self._extra = Model(f"{part}extra", [96])
         self._nonzero = Model(
             f"{part}nonzero",
-            [kinds * 64 * 12, kinds * 12 * 12 * 4, place, kinds * 144, twins, along, bandwise],
-            36,
+            [kinds * 64 * 36, kinds * 12 * 12 * 12, place, kinds * 144, 3 * twins, 3 * along, bandwise],
+            108,
             kinds * 64,
         )
         self._above = Model(
-            f"{part}above", [14 * n for n in (kinds * 12, kinds * 144, twins, place, along, bandwise)], 14, kinds * 12
+            f"{part}above",
+            [14 * n for n in (kinds * 24, kinds * 144, 2 * twins, place, along, bandwise)],
+            28,
+            kinds * 12,
         )
         self._escape = Model(f"{part}escape", [24])
 
@@ -137,7 +141,7 @@ class ResidualSyntax:
     def _coefficients(self, plane: int, s: int, y: int, x: int, extent: int, energy: int) -> None:
         n, kind = 8 << s, s * self._planes + plane
         block = self._levels[plane, y : y + n, x : x + n]
-        sum_before = 0
+        sum_before, state = 0, 0
         for d in range(extent):
             togo, total = min(extent - d - 1, 11), 0
             for v in range(max(0, d - n + 1), min(d, n - 1) + 1):
@@ -148,44 +152,49 @@ class ResidualSyntax:
                 ahead = 12 + min(min(d, n - 1) - v, 11) if togo == 0 else binned(sum_before)
                 along = (12 * kind + binned(total)) * 24 + ahead
                 bandwise = (12 * kind + min(d, 11)) * 12 + togo
+                odd, third = state // 2, max(state - 1, 0)
                 nonzero = self._nonzero.decode(
                     self._coder,
                     [
-                        (64 * kind + d) * 12 + near,
-                        ((12 * kind + togo) * 12 + near) * 4 + _axis(v, u),
+                        ((64 * kind + d) * 12 + near) * 3 + third,
+                        (((12 * kind + togo) * 12 + near) * 4 + _axis(v, u)) * 3 + third,
                         place,
                         (12 * kind + energy) * 12 + binned(extent),
-                        twins,
-                        along,
+                        3 * twins + third,
+                        3 * along + third,
                         bandwise,
                     ],
-                    3 * near + s,
+                    3 * (3 * near + s) + third,
                     64 * kind + d,
                 )
                 if not nonzero:
+                    state = NEXT_STATE[state][0]
                     continue
                 wide = (12 * kind + binned(sum_before)) * 12 + togo
-                magnitude = self._magnitude([12 * kind + near, wide, twins, place, along, bandwise], 12 * kind + near)
+                contexts = [2 * (12 * kind + near) + odd, wide, 2 * twins + odd, place, along, bandwise]
+                magnitude = self._magnitude(contexts, odd, 12 * kind + near)
                 if magnitude > LEVEL_LIMIT:
                     raise DamagedFileError("coefficient out of range")
-                block[v, u] = -magnitude if self._coder.bit(1 << 15) else magnitude
+                level = 2 * magnitude - odd
+                block[v, u] = -level if self._coder.bit(1 << 15) else level
                 total += magnitude
+                state = NEXT_STATE[state][magnitude % 2]
             sum_before = total
 
     def _twins(self, plane: int, n: int, y: int, x: int, v: int, u: int) -> int:
         """What lies at the same place of the blocks beside, or of the other chroma plane: two magnitudes to 3."""
 
         def at(layer: int, row: int, column: int) -> int:
-            return min(abs(int(self._levels[layer, row, column])), 3) if row >= 0 and column >= 0 else 0
+            return min((abs(int(self._levels[layer, row, column])) + 1) // 2, 3) if row >= 0 and column >= 0 else 0
 
         if plane:
             return 4 * at(0, y + v, x + u) + at(0, y + min(v + 1, n - 1), x + u)
         return 4 * at(0, y + v, x + u - n if x else -1) + at(0, y + v - n if y else -1, x + u)
 
-    def _magnitude(self, contexts: list[int], other: int) -> int:
+    def _magnitude(self, contexts: list[int], odd: int, other: int) -> int:
         magnitude = 1
         while magnitude < 15 and self._above.decode(
-            self._coder, [14 * c + magnitude - 1 for c in contexts], magnitude - 1, other
+            self._coder, [14 * c + magnitude - 1 for c in contexts], 2 * (magnitude - 1) + odd, other
         ):
             magnitude += 1
         if magnitude < 15:
@@ -205,6 +214,6 @@ def _near(block: Grid, v: int, u: int) -> int:
     """Weighted magnitudes left of and above a coefficient, inside its block."""
 
     def at(row: int, column: int) -> int:
-        return abs(int(block[row, column])) if row >= 0 and column >= 0 else 0
+        return (abs(int(block[row, column])) + 1) // 2 if row >= 0 and column >= 0 else 0
 
     return 2 * (at(v, u - 1) + at(v - 1, u)) + at(v - 1, u - 1) + at(v, u - 2) + at(v - 2, u)
