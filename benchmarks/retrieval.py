@@ -557,6 +557,8 @@ def _encode_all(paths: Sequence[Path], folder: Path, embedder: Embedder, tell: C
     return filed
 
 
+FORMS = {"real": 2, "index": 2}
+"""What the results of a part look like; the others have never changed."""
 PARTS = {"text": text, "moments": moments, "real": real, "cost": cost, "shots": shots, "index": index}
 
 
@@ -606,13 +608,15 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, found: dict[str, Any], quick: bool) -> None:
-    """Merge what was measured into FOLDER/retrieval.json."""
+    """Merge what was measured into FOLDER/retrieval.json. What an earlier version wrote in another form is left out."""
     path = folder / "retrieval.json"
     known = json.loads(path.read_text()) if path.exists() else {}
+    known = {name: part for name, part in known.items() if part.get("form", 1) == FORMS.get(name, 1)}
     about = {"machine": results.machine(), "commit": results.commit(), "quick": quick}
     folder.mkdir(parents=True, exist_ok=True)
     command = "python -m benchmarks.retrieval --only {} --out benchmarks/results" + " --quick" * quick
-    known |= {name: {"command": command.format(name)} | about | part for name, part in found.items()}
+    for name, part in found.items():
+        known[name] = {"command": command.format(name), "form": FORMS.get(name, 1)} | about | part
     path.write_text(json.dumps(known, indent=1) + "\n")
     (folder / "retrieval.md").write_text(page(known))
 
