@@ -64,6 +64,9 @@ PICTURES_A_WINDOW = 5
 COSTS = (("carphone", 28), ("carphone", 34), ("carphone", 40), ("bikes", 34), ("bunny-640x1280", 31))
 QUICK_COSTS = COSTS[:1]
 """Clips and rate factors."""
+COUNTS = (10_000, 100_000, 1_000_000)
+QUICK_COUNTS = COUNTS[:2]
+"""Latents of an index."""
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -421,7 +424,7 @@ def index(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
     out: dict[str, Any] = {}
     queries = unit(np.random.default_rng(1).normal(size=(22, 384)), "query")
     backends = ["numpy", *(["lance"] if importlib.util.find_spec("lancedb") else [])]
-    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+    for count in QUICK_COUNTS if quick else COUNTS:
         directory = folder / f"index{count}"
         directory.mkdir(exist_ok=True)
         _fill(directory, count // 100)
