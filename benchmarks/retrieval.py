@@ -64,6 +64,9 @@ PICTURES_A_WINDOW = 5
 COSTS = (("carphone", 28), ("carphone", 34), ("carphone", 40), ("bikes", 34), ("bunny-640x1280", 31))
 QUICK_COSTS = COSTS[:1]
 """Clips and rate factors."""
+COUNTS = (10_000, 100_000, 1_000_000)
+QUICK_COUNTS = COUNTS[:2]
+"""Latents of an index."""
 LAMBDAS = (1e-5, 1e-4, 1e-3, 2e-3, 1e-2, 1e-1)
 TOLERANCE = 2
 """Frames by which a cut may be off (at 25 a second less than a tenth of a second)."""
@@ -421,7 +424,7 @@ def index(folder: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, A
     out: dict[str, Any] = {}
     queries = unit(np.random.default_rng(1).normal(size=(22, 384)), "query")
     backends = ["numpy", *(["lance"] if importlib.util.find_spec("lancedb") else [])]
-    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+    for count in QUICK_COUNTS if quick else COUNTS:
         directory = folder / f"index{count}"
         directory.mkdir(exist_ok=True)
         _fill(directory, count // 100)
@@ -557,6 +560,8 @@ def _encode_all(paths: Sequence[Path], folder: Path, embedder: Embedder, tell: C
     return filed
 
 
+FORMS = {"real": 2, "index": 2}
+"""What the results of a part look like; the others have never changed."""
 PARTS = {"text": text, "moments": moments, "real": real, "cost": cost, "shots": shots, "index": index}
 
 
@@ -606,13 +611,15 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, found: dict[str, Any], quick: bool) -> None:
-    """Merge what was measured into FOLDER/retrieval.json."""
+    """Merge what was measured into FOLDER/retrieval.json. What an earlier version wrote in another form is left out."""
     path = folder / "retrieval.json"
     known = json.loads(path.read_text()) if path.exists() else {}
+    known = {name: part for name, part in known.items() if part.get("form", 1) == FORMS.get(name, 1)}
     about = {"machine": results.machine(), "commit": results.commit(), "quick": quick}
     folder.mkdir(parents=True, exist_ok=True)
     command = "python -m benchmarks.retrieval --only {} --out benchmarks/results" + " --quick" * quick
-    known |= {name: {"command": command.format(name)} | about | part for name, part in found.items()}
+    for name, part in found.items():
+        known[name] = {"command": command.format(name), "form": FORMS.get(name, 1)} | about | part
     path.write_text(json.dumps(known, indent=1) + "\n")
     (folder / "retrieval.md").write_text(page(known))
 

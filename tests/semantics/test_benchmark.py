@@ -108,10 +108,25 @@ def test_activitynet(filed: ColourEmbedder, tmp_path: Path) -> None:
     assert found["moments"]["latent"] == {"iou0.5": 100.0, "iou0.7": 100.0}
 
 
-def test_the_page_tells_every_part() -> None:
-    index = retrieval.index(Path(), True, lambda _: None)
-    index = {"10000": index["10000"]}
+def test_an_index_is_timed_and_both_backends_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "QUICK_COUNTS", (1000,))
+    found = retrieval.index(tmp_path, True, lambda _: None)
+    assert found["1000"]["same_hits"]
     about = {"command": "x", "machine": "y", "commit": "z", "quick": True}
-    shown = page({"index": about | index})
-    assert "| 10,000 |" in shown
+    shown = page({"index": about | found})
+    assert "| 1,000 | numpy |" in shown
     assert "`x`, y, commit z, quick" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_of_an_older_form_are_left_out(tmp_path: Path) -> None:
+    """The page could not tell them; others stay."""
+    about = {"command": "x", "machine": "y", "commit": "z", "quick": True}
+    known = {"real": about | {"windows": 19}, "shots": about | {"skipped": "no package"}}
+    (tmp_path / "retrieval.json").write_text(json.dumps(known))
+    row = {"ready_seconds": 1.0, **{name: {"median_ms": 2.0, "worst_ms": 3.0} for name in ("nearest", "whole")}}
+    retrieval.write(tmp_path, {"index": {"10": {"numpy": row, "same_hits": True}}}, True)
+    assert set(json.loads((tmp_path / "retrieval.json").read_text())) == {"shots", "index"}
+    shown = (tmp_path / "retrieval.md").read_text()
+    assert "| 10 | numpy | 1.00 s | 2.0 ms | 3.0 ms | 2.0 ms | 3.0 ms | yes |" in shown
+    assert "Not run: no package" in shown
