@@ -60,7 +60,7 @@ class Flow:
         forward, backward = _carried(self.forward, share), _carried(self.backward, 1 - share)
         # Where the two agree their mean is better than either; where they do not it halves the error of one.
         mean = np.float32(1 - share) * forward - np.float32(share) * backward
-        return Motion(mean, self.forward, self.backward, np.abs(forward + backward).sum(axis=-1) / np.float32(UNIT))
+        return Motion(mean, self.forward, self.backward)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,6 @@ class Motion:
     """From the first picture to the second, of what passes through each place at that time."""
     forward: Floats
     backward: Floats
-    apart: Floats
-    """[rows, columns] by how many luma samples the two flows contradict each other, |x| + |y|."""
 
 
 def _prepared(plane: Floats) -> npt.NDArray[np.uint8]:

@@ -17,13 +17,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
@@ -32,13 +30,11 @@ from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import coefficients_of
-from licodec.render.blend import Blender
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.flow import DENSITY, Motion
 from licodec.render.network import Network
 from licodec.render.resample import View
-from licodec.render.tiles import Squares
 from licodec.render.warp import sample_positions, to_samples
 from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
@@ -48,8 +44,6 @@ Array = TypeVar("Array", Floats, torch.Tensor)
 
 MIDDLE = np.float32(128)
 _FIRST_SHARE = np.array([0.5, 1.0, 0.0], np.float32)
-_SQUARE, _SQUARE_ON_DEVICE = 256, 1024
-"""Luma samples a side of what is blended at a time between two pictures."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,6 @@ class Renderer(ABC, Generic[Array]):
         self._samples: dict[tuple[int, int], Array] = {
             step: self.upload(sample_positions(shape)) for step, shape in self._shapes.items()
         }
-        self._squares = Squares(_SQUARE if self.device.type == "cpu" else _SQUARE_ON_DEVICE)
         self._bases: dict[int, Array] = {size: self.upload(cosine.basis(size)) for size in cosine.SIZES}
 
     # What is the same for every kind of array.
@@ -180,43 +173,16 @@ class Renderer(ABC, Generic[Array]):
         window: Window | None = None,
     ) -> Content[Array]:
         """The content `share` (between 0 and 1) of the way from one picture to another, in a window (default:
-        everywhere).
-
-        Whatever the window is, it is computed in the same squares, so that the same samples come out.
+        everywhere): the mean of four accounts of it, of which those of the nearer picture count more.
         """
         window = window or self.whole
-        steps = [self.geometry.step(i) for i in range(len(first))]
-        planes = tuple(self._empty(shape) for shape in self.geometry.shapes)
-        apart = self._empty(self.geometry.shapes[0])
-
-        def blend(square: Window, part: Window) -> None:
-            around = square.read_by_blender(self.geometry)
-            *made, disagreement = self._blended(first, second, motion, share, around)
-            inside = part.within(around)
-            for plane, more, step in zip(planes, made, steps, strict=True):
-                plane[part.of(step)] = more[inside.of(step)]
-            apart[part.of((1, 1))] = disagreement[inside.of((1, 1))]
-
-        self._squares.each(window, blend)
-        residual = self._place(self._zeros(window.shape((1, 1))), (1, 1), window)
-        return Content(planes, apart, residual, window)
-
-    def _blended(
-        self, first: tuple[Array, ...], second: tuple[Array, ...], motion: Motion, share: float, window: Window
-    ) -> list[Array]:
-        """A window of the content between two pictures, plane by plane, and of the disagreement."""
         accounts = self.accounts(first, second, motion, share, window)
-        distance = self._as_tensor(self.upload(motion.apart[window.of((DENSITY, DENSITY))]))
-        weights, correction = self._blender([self._as_tensor(planes[0]) for planes in accounts], distance, share)
-        out: list[Array] = []
-        for i in range(len(first)):
-            sx, sy = self.geometry.step(i)
-            # Of chroma: the mean of the weights of its luma samples.
-            w = weights if (sx, sy) == (1, 1) else F.avg_pool2d(weights[None], (sy, sx), ceil_mode=True)[0]
-            plane = torch.stack([self._as_tensor(account[i]) for account in accounts]).mul_(w).sum(0)
-            out.append(self._as_array(plane + correction if i == 0 else plane).clip(0, PEAK))
-        out.append(accounts[0][0] - accounts[1][0])
-        return out
+        planes: list[Array] = []
+        for of_first, of_second, from_first, from_second in zip(*accounts, strict=True):
+            plane = (of_first + from_first) * ((1 - share) / 2) + (of_second + from_second) * (share / 2)
+            planes.append(plane.clip(0, PEAK))
+        apart = accounts[0][0] - accounts[1][0]
+        return self._placed(Content(tuple(planes), apart, self._zeros(window.shape((1, 1))), window), window)
 
     def accounts(
         self,
@@ -240,10 +206,6 @@ class Renderer(ABC, Generic[Array]):
             (second, motion.backward, share - 1, True),
         )
         return [self._warp_all(planes, self._positions(v, window, flow=s), linear) for planes, v, s, linear in ways]
-
-    @cached_property
-    def _blender(self) -> Blender:
-        return Blender(self.device)
 
     def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
         """A segment's network on the renderer's device; None for a segment without."""

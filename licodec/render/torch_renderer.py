@@ -22,6 +22,7 @@ from licodec.model.motion import NODE, Field
 from licodec.model.symbols import PictureSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
+from licodec.render.flow import Motion
 from licodec.render.fused import Fused
 from licodec.render.network import Network, without_tf32
 from licodec.render.renderer import Content, Renderer
@@ -62,6 +63,19 @@ class TorchRenderer(Renderer[Tensor]):
             return super(TorchRenderer, self).content(fields, symbols, references, steps, tile)
 
         return self._joined(window, part)
+
+    def between(
+        self,
+        first: tuple[Tensor, ...],
+        second: tuple[Tensor, ...],
+        motion: Motion,
+        share: float,
+        window: Window | None = None,
+    ) -> Content[Tensor]:
+        def part(tile: Window) -> Content[Tensor]:
+            return super(TorchRenderer, self).between(first, second, motion, share, tile)
+
+        return self._joined(window or self.whole, part)
 
     def _joined(self, window: Window, part: Callable[[Window], Content[Tensor]]) -> Content[Tensor]:
         """A content made of tiles."""

@@ -1,7 +1,7 @@
 """Luma at twice the size: read bicubically, and what a small network makes of it.
 
 A frame of a video is what is left of a finer picture after its samples were averaged, and after it was coded. The
-network was shown such frames beside the pictures they came from (`benchmarks/train_rendering.py`: none of the benchmark
+network was shown such frames beside the pictures they came from (`benchmarks/train_upsampler.py`: none of the benchmark
 suite). It is shipped with the codec, and nothing in a file depends on it.
 
 Whatever part of a picture is asked for, it is computed in the same squares, so that the same samples come out.

@@ -18,8 +18,6 @@ _CUBIC = 2
 """Samples around a position that bicubic reading takes, of the coarsest plane."""
 _NETWORK = 6
 """Luma samples around a place that the synthesis network reads: three layers of 3 x 3, of 2 x 2 samples each."""
-BLENDER_CELL, _BLENDER = 4, 20
-"""Luma samples a side of the cells that `render.blend` works on, and those around a place that it reads."""
 UPSAMPLER = 6
 """Luma samples around a place that `render.upsample` reads."""
 
@@ -88,10 +86,6 @@ class Window:
     def read_by_network(self, geometry: Geometry) -> Window:
         """What the network reads to correct this."""
         return _cut(self, _NETWORK, 2, geometry)
-
-    def read_by_blender(self, geometry: Geometry) -> Window:
-        """What decides how this is blended between two pictures."""
-        return _cut(self, _BLENDER, BLENDER_CELL, geometry)
 
     def coded(self, geometry: Geometry) -> Window:
         """What of a picture's content is needed to show this."""

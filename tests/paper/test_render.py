@@ -133,15 +133,6 @@ def test_native_size_is_scale_one(chroma: ChromaFormat) -> None:
     assert equal(view_planes(planes, View.of(info), info), planes)
 
 
-def test_a_larger_size_passes_through_the_samples() -> None:
-    """At three times the size, every third sample (centre on centre) is a native one."""
-    info = VideoInfo(20, 12, chroma="444")
-    planes = random_model(info).planes(1)
-    large = view_planes(planes, View.of(info, (36, 60)), info)
-    for big, native in zip(large, planes, strict=True):
-        np.testing.assert_allclose(big[1::3, 1::3], native, atol=0.05)
-
-
 def test_player() -> None:
     info = VideoInfo(32, 24)
     player = LatentINRPlayer(write_symbols(random_symbols(TINY, info, 3)), TINY.to_bytes(), info, 3, "segment 0")

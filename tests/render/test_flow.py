@@ -5,17 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 from fit.patterns import texture
 
 from licodec.model.geometry import Floats, Geometry
 from licodec.model.motion import UNIT
-from licodec.render import blend, flow
-from licodec.render.blend import Blender
+from licodec.render import flow
 from licodec.render.flow import Flow
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.torch_renderer import TorchRenderer
-from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 
 SPEED = (3.0, -2.0)
@@ -41,16 +38,6 @@ def test_the_flow_is_how_the_picture_moved(shape: tuple[int, int]) -> None:
         assert np.abs(error).mean() < 0.1
     motion = found.at(0.3)
     assert np.abs(motion.mean[8:-8, 8:-8] / UNIT - SPEED).mean() < 0.1
-    assert motion.apart[8:-8, 8:-8].mean() < 0.2
-
-
-def test_where_flows_contradict_each_other_they_are_apart() -> None:
-    still = np.zeros((10, 12, 2), np.float32)
-    forward = still.copy()
-    forward[..., 0] = 6 * UNIT
-    motion = Flow(forward, still).at(0.5)
-    np.testing.assert_allclose(motion.apart, 6)
-    np.testing.assert_allclose(motion.mean[..., 0], 3 * UNIT)
 
 
 def test_a_flow_is_carried_to_where_its_points_are() -> None:
@@ -111,50 +98,11 @@ def test_between_two_pictures_of_a_pan_is_the_pan(kind: type, chroma: str, size:
             assert error < 0.5 * np.abs(inner((1 - share) * a + share * b) - inner(wanted)).mean()
 
 
-def test_the_network_reads_as_far_as_windows_say() -> None:
-    blender = Blender(torch.device("cpu"))
-    accounts = torch.zeros((1, 16, 60, 60), requires_grad=True)
-    weights, correction = blend.blend(blender._layers, accounts, torch.zeros((1, 1, 60, 60)), torch.full((1,), 0.5))
-    cell = Window(48, 52, 56, 60)
-    rows, columns = cell.of((2, 2))
-    (weights.square().sum((1, 2)) + correction.square().sum(1))[:, rows, columns].sum().backward()
-    assert accounts.grad is not None
-    y, x = (2 * i for i in accounts.grad.abs().sum((0, 1)).nonzero().unbind(1))
-    read = cell.read_by_blender(Geometry.of(VideoInfo(120, 120)))
-    assert (read.top <= y.min(), read.left <= x.min(), y.max() < read.bottom, x.max() < read.right) == (True,) * 4
-    assert (read.top, read.left) == (y.min(), x.min())
-
-
-@pytest.mark.parametrize("kind", [NumpyRenderer, TorchRenderer])
-def test_squares_of_another_size_say_the_same(kind: type) -> None:
-    """To float32's rounding, over borders of squares."""
-    info = VideoInfo(131, 97)
-    geometry = Geometry.of(info)
-    made = []
-    for side in (16, 64, 256):
-        renderer = kind(geometry) if kind is NumpyRenderer else kind(geometry, "cpu")
-        renderer._squares.side = side
-        random = np.random.default_rng(3)
-        first, second = (tuple(random.uniform(0, 255, s).astype(np.float32) for s in geometry.shapes) for _ in "ab")
-        motion = Flow.between(first[0], second[0]).at(0.4)
-        uploaded = [tuple(map(renderer.upload, planes)) for planes in (first, second)]
-        content = renderer.between(*uploaded, motion, 0.4)
-        made.append([np.asarray(p) for p in (*content.planes, content.apart)])
-    for found in made[:-1]:
-        for p, q in zip(found, made[-1], strict=True):
-            np.testing.assert_allclose(p, q, atol=5e-3)
-
-
-@pytest.mark.parametrize("shape", [(48, 64), (35, 43), (1, 1)])
-def test_weights_sum_to_one(shape: tuple[int, int]) -> None:
-    random = np.random.default_rng(1)
-    lumas = [torch.from_numpy(random.uniform(0, 255, shape).astype(np.float32)) for _ in range(4)]
-    apart = torch.from_numpy(random.uniform(0, 9, [-(-n // 2) for n in shape]).astype(np.float32))
-    weights, correction = Blender(torch.device("cpu"))(lumas, apart, 0.4)
-    assert weights.shape == (4, *shape)
-    assert correction.shape == shape
-    assert (weights >= 0).all()
-    torch.testing.assert_close(weights.sum(0), torch.ones(shape))
+def test_flows_that_contradict_each_other_are_averaged() -> None:
+    still = np.zeros((10, 12, 2), np.float32)
+    forward = still.copy()
+    forward[..., 0] = 6 * UNIT
+    np.testing.assert_allclose(Flow(forward, still).at(0.5).mean[..., 0], 3 * UNIT)
 
 
 def test_near_a_picture_s_time_that_picture_is_what_is_seen() -> None:
