@@ -232,6 +232,10 @@ class MotionField(NamedTuple):
     """Of the pyramid, at most MAX_LEVELS - 1."""
     second: int
     """Which reference."""
+    twin: npt.NDArray[np.int32]
+    """[rows, columns, 2] of the finest depth: for the second field, twice what the first one's corrections come to: if
+    what is seen here lies elsewhere than was expected, both fields miss it by as much, and the second one's base has
+    followed the first one's the other way."""
 
 
 @compiled
@@ -274,6 +278,9 @@ def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: 
     left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
     edges = int(x > 0) + 2 * int(y > 0)
     agree = int(west_x == north_x and west_y == north_y)
+    middle = y + last_y >> 1, x + last_x >> 1
+    twin_x, twin_y = int(field.twin[middle][0] - total[y, x, 0]), int(field.twin[middle][1] - total[y, x, 1])
+    twin = _motion_bin(abs(twin_x) + abs(twin_y))
     near = 0
     if c > 0:
         near += abs(int(correction[r, c - 1, 0])) + abs(int(correction[r, c - 1, 1]))
@@ -284,11 +291,13 @@ def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: 
         (kind * MOTION_BINS + _motion_bin(near)) * 4 + edges,
         kind * MAX_LEVELS + field.level,
         (kind * MOTION_BINS + min(left, up)) * 2 + agree,
+        (kind * MOTION_BINS + twin) * MOTION_BINS + min(left, up),
     )
     if decide(stream, mixers.nonzero, contexts, kind, 8, int(vector_x != 0 or vector_y != 0)):
-        vector_x = _code_component(stream, mixers, field, 2 * kind, vector_x, west_x, north_x, 0, 0)
+        vector_x = _code_component(stream, mixers, field, 2 * kind, vector_x, west_x, north_x, twin_x, 0, 0)
         floor = int(vector_x == 0)
-        vector_y = _code_component(stream, mixers, field, 2 * kind + 1, vector_y, west_y, north_y, vector_x, floor)
+        axis = 2 * kind + 1
+        vector_y = _code_component(stream, mixers, field, axis, vector_y, west_y, north_y, twin_y, vector_x, floor)
         correction[r, c, 0], correction[r, c, 1] = vector_x, vector_y
         for i in range(y, last_y):
             for j in range(x, last_x):
@@ -302,13 +311,13 @@ def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: 
     left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
     friends = int(splits[r, c - 1] if c > 0 else 0) + int(splits[r - 1, c] if r > 0 else 0)
     own = _motion_bin(abs(vector_x) + abs(vector_y))
-    contexts = (
+    flags = (
         (kind * 3 + friends) * 4 + edges,
         kind * MOTION_BINS + own,
         (kind * MAX_LEVELS + field.level) * 3 + friends,
         (kind * MOTION_BINS + left) * MOTION_BINS + up,
     )
-    splits[r, c] = decide(stream, mixers.split, contexts, kind, 8, int(splits[r, c]))
+    splits[r, c] = decide(stream, mixers.split, flags, kind, 8, int(splits[r, c]))
     return int(splits[r, c])
 
 
@@ -334,19 +343,21 @@ def _code_component(
     value: int,
     west: int,
     north: int,
+    twin: int,
     other: int,
     floor: int,
 ) -> int:
-    """One component; `west`, `north`: what the neighbours would make it; at least `floor` in magnitude."""
+    """One component; `west`, `north`, `twin`: what these would make it; at least `floor` in magnitude."""
     magnitude = floor
     while magnitude < MOTION_CAP + floor:
-        to_west, to_north = abs(west) - magnitude, abs(north) - magnitude
+        to_west, to_north, to_twin = _toward(west, magnitude), _toward(north, magnitude), _toward(twin, magnitude)
         place = magnitude - floor
         contexts = (
-            (kind * 8 + min(max(to_west, -3), 4) + 3) * 8 + min(max(to_north, -3), 4) + 3,
+            (kind * 8 + to_west) * 8 + to_north,
             (kind * MOTION_BINS + min(abs(other), MOTION_BINS - 1)) * MOTION_CAP + place,
             (kind * MAX_LEVELS + field.level) * MOTION_CAP + place,
             (kind * MOTION_BINS + _motion_bin(min(abs(west), abs(north)))) * MOTION_CAP + place,
+            ((kind * 8 + to_twin) * MOTION_BINS + _motion_bin(abs(twin))) * 8 + min(to_west, to_north),
         )
         if not decide(stream, mixers.size, contexts, place, MOTION_CAP + kind, int(abs(value) > magnitude)):
             break
@@ -360,8 +371,15 @@ def _code_component(
         return 0
     signs = 3 * (int(west > 0) - int(west < 0) + 1) + int(north > 0) - int(north < 0) + 1
     same = 2 * int(abs(west) == magnitude) + int(abs(north) == magnitude)
-    negative = decide(stream, mixers.sign, ((kind * 9 + signs) * 4 + same, signs * 4 + same), 0, 1, int(value < 0))
+    third = 3 * int(abs(twin) == magnitude) + int(twin > 0) - int(twin < 0) + 1
+    places = ((kind * 9 + signs) * 4 + same, signs * 4 + same, (kind * 9 + signs) * 6 + third)
+    negative = decide(stream, mixers.sign, places, 0, 1, int(value < 0))
     return -magnitude if negative else magnitude
+
+
+@compiled
+def _toward(neighbour: int, magnitude: int) -> int:
+    return min(max(abs(neighbour) - magnitude, -3), 4) + 3
 
 
 class BlendMixers(NamedTuple):
@@ -401,6 +419,20 @@ CLASS_OF = np.searchsorted(CLASS_START, np.arange(65), side="right") - 1
 MAGNITUDE_CAP = 14
 """Unary places of a magnitude less one; more has an escape."""
 LEVEL_LIMIT = 16383
+COSINE_BITS = 12
+"""Binary places of COSINES and EDGE."""
+_SEAM_BITS = 8
+"""Binary places of samples at seams, in half steps."""
+_SIDES = np.array([8, 16, 32])
+_ORDER, _AT = np.mgrid[:32, :32]
+_NORM = np.sqrt(np.where(_ORDER == 0, 1, 2)[None] / _SIDES[:, None, None])
+_ANGLE = np.pi * _ORDER * (2 * _AT + 1) / (2 * _SIDES[:, None, None])
+COSINES = np.round((1 << COSINE_BITS) * _NORM * np.cos(_ANGLE)).astype(np.int64)
+"""[size index, order, sample] orthonormal cosines; what lies beyond a block's side is not used."""
+EDGE = np.round((1 << COSINE_BITS) * _NORM[:, :, 0]).astype(np.int64)
+"""[size index, order] their value at the block's first edge; at its last one odd orders have the other sign."""
+SEAM_SCALE = np.array([8, 11, 16])
+"""[size index] 4 / EDGE, about: a gap in quarters of a half step of the coefficients that could close it."""
 NEXT_STATES = 32040
 """For each state 0..3 and parity of a magnitude, two bits: the next state (H.266, 7.3.11.11)."""
 
@@ -415,6 +447,7 @@ class ResidualMixers(NamedTuple):
     nonzero: Mixer
     above: Mixer
     escape: Mixer
+    sign: Mixer
 
 
 class ResidualPicture(NamedTuple):
@@ -432,6 +465,13 @@ class ResidualPicture(NamedTuple):
     """[rows / 8, columns / 8] activity of the luma under chroma, else zeros."""
     level: int
     """Of the pyramid, at most MAX_LEVELS - 1."""
+    below: Ints
+    """[planes, columns] the residual at the lower edges of the blocks coded last; zeros at first."""
+    beside: Ints
+    """[planes, rows] the same at their right edges."""
+    gap: Ints
+    """[2, 32] of the block at hand, by order: transforms of how its upper and its left edge are to go on from what lies
+    beyond, less what its coefficients so far make of them."""
 
 
 @compiled
@@ -510,22 +550,29 @@ def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture
         extent = 0
         if not stream.decoding:
             extent = _extent(picture.levels[plane], CELL * y, CELL * x, CELL * f)
+        _open_gaps(picture, plane, s, CELL * y, CELL * x)
+        upper, leftmost, wide = _width_of_gaps(picture.gap, s)
+        gaps = (kind * BINS + upper) * BINS + leftmost
         contexts = (
             (kind * MAX_LEVELS + level) * 4 + 2 * int(west > 0) + int(north > 0),
             (kind * BINS + near) * BINS + before,
             (kind * BINS + under) * BINS + near,
             (kind * BINS + _bin(west)) * BINS + _bin(north),
             (kind * BINS + under) * BINS + before,
+            gaps,
         )
         if not decide(stream, mixers.coded, contexts, kind, kinds + near, int(extent > 0)):
+            picture.below[plane, CELL * x : CELL * (x + f)] = 0
+            picture.beside[plane, CELL * y : CELL * (y + f)] = 0
             continue
-        extent = _code_extent(stream, mixers, kind, level, near, before, under, extent)
+        extent = _code_extent(stream, mixers, kind, level, near, before, under, gaps, wide, extent)
         if extent > 2 * CELL * f - 1:
             stream.state[FAULT] = EXTENT_TOO_LARGE
             extent = 2 * CELL * f - 1
         activity[y + 1 : y + 1 + f, x + 1 : x + 1 + f] = CLASS_OF[extent]
         energy = _bin(west + north + past)
         _code_coefficients(stream, mixers, picture, plane, s, CELL * y, CELL * x, extent, energy)
+        _keep_edges(picture, plane, s, CELL * y, CELL * x, extent)
 
 
 @compiled
@@ -541,7 +588,16 @@ def _extent(levels: npt.NDArray[np.int16], y: int, x: int, n: int) -> int:
 
 @compiled
 def _code_extent(
-    stream: Stream, mixers: ResidualMixers, kind: int, level: int, near: int, before: int, under: int, extent: int
+    stream: Stream,
+    mixers: ResidualMixers,
+    kind: int,
+    level: int,
+    near: int,
+    before: int,
+    under: int,
+    gaps: int,
+    wide: int,
+    extent: int,
 ) -> int:
     """An extent above 0: its class in unary, then its place in the class."""
     places, wanted, found = CLASSES - 2, CLASS_OF[extent], 1
@@ -551,6 +607,8 @@ def _code_extent(
             (kind * BINS + near) * places + found - 1,
             (kind * BINS + under) * places + found - 1,
             ((kind * BINS + before) * BINS + near) * places + found - 1,
+            gaps * places + found - 1,
+            (kind * 32 + wide) * places + found - 1,
         )
         if not decide(stream, mixers.extent, contexts, found - 1, places + kind, int(wanted > found)):
             break
@@ -560,6 +618,57 @@ def _code_extent(
         digit = extent - CLASS_START[found] >> bit & 1
         rest |= decide(stream, mixers.extra, (found * 8 + bit,), 0, 1, digit) << bit
     return int(CLASS_START[found]) + rest
+
+
+@compiled
+def _open_gaps(picture: ResidualPicture, plane: int, s: int, y: int, x: int) -> None:
+    """What lies beyond the upper and the left edge, transformed."""
+    _transform(picture.below[plane, x : x + (CELL << s)], s, picture.gap[0])
+    _transform(picture.beside[plane, y : y + (CELL << s)], s, picture.gap[1])
+
+
+@compiled
+def _transform(samples: Ints, s: int, out: Ints) -> None:
+    out[:] = 0
+    for i in range(CELL << s):
+        if samples[i] != 0:
+            for k in range(CELL << s):
+                out[k] += COSINES[s, k, i] * samples[i]
+    for k in range(CELL << s):
+        out[k] >>= COSINE_BITS
+
+
+@compiled
+def _width_of_gaps(gap: Ints, s: int) -> tuple[int, int, int]:
+    """Bins of the sums of both gaps, and the highest order in which one is wide."""
+    upper, left, wide = 0, 0, 0
+    for k in range(CELL << s):
+        upper += abs(gap[0, k])
+        left += abs(gap[1, k])
+        if max(abs(gap[0, k]), abs(gap[1, k])) * SEAM_SCALE[s] >> _SEAM_BITS > 5:
+            wide = k
+    return _bin(upper * SEAM_SCALE[s] >> _SEAM_BITS + 1), _bin(left * SEAM_SCALE[s] >> _SEAM_BITS + 1), wide
+
+
+@compiled
+def _keep_edges(picture: ResidualPicture, plane: int, s: int, y: int, x: int, extent: int) -> None:
+    """The residual of a block at its lower and its right edge."""
+    n, levels, gap = CELL << s, picture.levels[plane], picture.gap
+    # The gaps are done with; their room holds the transforms of the edges.
+    gap[:] = 0
+    for v in range(min(n, extent)):
+        for u in range(min(n, extent - v)):
+            level = int(levels[y + v, x + u])
+            if level != 0:
+                gap[0, u] += -level * EDGE[s, v] if v & 1 else level * EDGE[s, v]
+                gap[1, v] += -level * EDGE[s, u] if u & 1 else level * EDGE[s, u]
+    down = 2 * COSINE_BITS - _SEAM_BITS
+    for i in range(n):
+        below, beside = 0, 0
+        for k in range(min(n, extent)):
+            below += COSINES[s, k, i] * gap[0, k]
+            beside += COSINES[s, k, i] * gap[1, k]
+        picture.below[plane, x + i], picture.beside[plane, y + i] = below >> down, beside >> down
 
 
 @compiled
@@ -589,7 +698,7 @@ def _code_coefficients(
     """Diagonal by diagonal, each from its upper right end down."""
     n, planes, levels = CELL << s, len(picture.levels), picture.levels[plane]
     kind = s * planes + plane
-    reach, sum_before, state = _bin(extent), 0, 0
+    reach, sum_before, state, gap = _bin(extent), 0, 0, picture.gap
     for d in range(extent):
         togo, total = min(extent - d - 1, BINS - 1), 0
         band = min(d, BINS - 1)
@@ -616,6 +725,10 @@ def _code_coefficients(
             ahead = BINS + min(min(d, n - 1) - v, BINS - 1) if togo == 0 else _bin(sum_before)
             along = (kind * BINS + _bin(total)) * 2 * BINS + ahead
             bandwise = (kind * BINS + band) * BINS + togo
+            upper, left = gap[0, u] * SEAM_SCALE[s] >> _SEAM_BITS, gap[1, v] * SEAM_SCALE[s] >> _SEAM_BITS
+            seams = (kind * BINS + _bin(abs(upper))) * BINS + _bin(abs(left))
+            seams = 2 * seams + int((upper > 0) == (left > 0))
+            pull = kind * BINS + _bin(abs(upper + left))
             value = int(levels[row, column])
             wanted, odd, third = _magnitude(value), state >> 1, max(state - 1, 0)
             contexts = (
@@ -626,6 +739,8 @@ def _code_coefficients(
                 twins * 3 + third,
                 along * 3 + third,
                 bandwise,
+                (seams * 4 + axis) * 3 + third,
+                (pull * BINS + near) * 3 + third,
             )
             other = 9 * BINS + kind * 64 + d
             if not decide(stream, mixers.nonzero, contexts, (near * 3 + s) * 3 + third, other, int(wanted != 0)):
@@ -642,6 +757,7 @@ def _code_coefficients(
                     place * MAGNITUDE_CAP + k,
                     along * MAGNITUDE_CAP + k,
                     bandwise * MAGNITUDE_CAP + k,
+                    seams * MAGNITUDE_CAP + k,
                 )
                 other = 2 * MAGNITUDE_CAP + kind * BINS + near
                 if not decide(stream, mixers.above, parts, 2 * k + odd, other, int(wanted > magnitude)):
@@ -652,9 +768,17 @@ def _code_coefficients(
             if magnitude > LEVEL_LIMIT:
                 stream.state[FAULT] = LEVEL_TOO_LARGE
                 magnitude = LEVEL_LIMIT
-            negative = code_bit(stream, _HALF, int(value < 0))
+            # Whether the sign is not the one that closes the gaps.
+            against, size = int(upper + left < 0), min(magnitude, 3) - 1
+            twin = int(picture.levels[0, row, column]) if plane else 0
+            alike = 2 * min(_magnitude(twin), 2) - 1 + (int(twin < 0) ^ against) if twin else 0
+            signs = (seams * 4 + axis, (pull * 3 + size) * BINS + togo, (alike * 4 + axis) * 3 + size)
+            negative = against ^ decide(stream, mixers.sign, signs, axis, 4 + pull % BINS, int(value < 0) ^ against)
             half_steps = 2 * magnitude - odd
-            levels[row, column] = -half_steps if negative else half_steps
+            half_steps = -half_steps if negative else half_steps
+            levels[row, column] = half_steps
+            gap[0, u] -= half_steps * EDGE[s, v] >> COSINE_BITS - _SEAM_BITS
+            gap[1, v] -= half_steps * EDGE[s, u] >> COSINE_BITS - _SEAM_BITS
             total += magnitude
             state = next_state(state, magnitude)
         sum_before = total

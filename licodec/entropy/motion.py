@@ -47,15 +47,17 @@ class MotionCoder:
     def __init__(self) -> None:
         kinds, bins = 2 * LEVELS, MOTION_BINS
         self._models = {
-            "nonzero": BinaryModel([kinds * bins**2, kinds * bins * 4, kinds * MAX_LEVELS, kinds * bins * 2], kinds),
+            "nonzero": BinaryModel(
+                [kinds * bins**2, kinds * bins * 4, kinds * MAX_LEVELS, kinds * bins * 2, kinds * bins**2], kinds
+            ),
             "split": BinaryModel([kinds * 12, kinds * bins, kinds * MAX_LEVELS * 3, kinds * bins**2], kinds),
             "size": BinaryModel(
-                [2 * kinds * 64, *(2 * kinds * n * MOTION_CAP for n in (bins, MAX_LEVELS, bins))],
+                [2 * kinds * n for n in (64, bins * MOTION_CAP, MAX_LEVELS * MOTION_CAP, bins * MOTION_CAP, 64 * bins)],
                 MOTION_CAP,
                 2 * kinds,
             ),
             "escape": BinaryModel([24]),
-            "sign": BinaryModel([2 * kinds * 36, 36]),
+            "sign": BinaryModel([2 * kinds * 36, 36, 2 * kinds * 54]),
         }
         self._mixers = MotionMixers(**{name: model.mixer for name, model in self._models.items()})
 
@@ -74,18 +76,28 @@ class MotionCoder:
         size = np.concatenate([size, size[..., -1:] + 1], axis=-1) + (np.arange(13) > 0)
         return MotionRates(bits_of(nonzero), size.astype(np.float32), bits_of(split))
 
-    def code(self, coder: BitCoder, corrections: Sequence[npt.NDArray[np.int16]], level: int, second: int) -> None:
-        """Code in place [rows, columns, 2] corrections, finest level first; `second`: which reference.
+    def code(
+        self,
+        coder: BitCoder,
+        corrections: Sequence[npt.NDArray[np.int16]],
+        level: int,
+        first: npt.NDArray[np.int32] | None = None,
+    ) -> npt.NDArray[np.int32]:
+        """Code in place [rows, columns, 2] corrections, finest level first, and return their sums on the finest nodes.
+
+        first: for a second field, these sums of the first one.
 
         Raises:
             DamagedFileError: the stream is not one that an encoder makes.
         """
         splits = tuple(_below(corrections))
         total = np.zeros(corrections[0].shape, np.int32)
-        field = MotionField(tuple(corrections), splits, total, min(level, MAX_LEVELS - 1), second)
+        twin = np.zeros_like(total) if first is None else 2 * first
+        field = MotionField(tuple(corrections), splits, total, min(level, MAX_LEVELS - 1), int(first is not None), twin)
         nodes = sum(split.size for split in splits)
         code_motion(coder.stream(nodes * _PER_NODE), self._mixers, field)
         coder.check()
+        return total
 
 
 def _below(corrections: Sequence[npt.NDArray[np.int16]]) -> list[npt.NDArray[np.uint8]]:

@@ -74,22 +74,26 @@ class ResidualCoder:
         self._kinds = kinds
         self._models = {
             "split": BinaryModel([2 * MAX_LEVELS * 9, 2 * BINS * 3, 2 * BINS**2, 2 * BINS**2], 6, 2 * MAX_LEVELS),
-            "coded": BinaryModel([kinds * MAX_LEVELS * 4, *[kinds * BINS**2] * 4], kinds, BINS),
+            "coded": BinaryModel([kinds * MAX_LEVELS * 4, *[banded] * 5], kinds, BINS),
             "extent": BinaryModel(
-                [places * n for n in (kinds * MAX_LEVELS, kinds * BINS, kinds * BINS, kinds * BINS**2)], places, kinds
+                [places * kinds * n for n in (MAX_LEVELS, BINS, BINS, BINS**2, BINS**2, 32)], places, kinds
             ),
             "extra": BinaryModel([CLASSES * 8]),
             "nonzero": BinaryModel(
-                [3 * kinds * 64 * BINS, 12 * banded, place, kinds * BINS**2, 3 * twins, 3 * along, banded],
+                [
+                    *(3 * kinds * 64 * BINS, 12 * banded, place, kinds * BINS**2, 3 * twins, 3 * along, banded),
+                    *(24 * banded, 3 * banded),
+                ],
                 9 * BINS,
                 kinds * 64,
             ),
             "above": BinaryModel(
-                [cap * n for n in (2 * kinds * BINS, kinds * BINS**2, 2 * twins, place, along, banded)],
+                [cap * n for n in (2 * kinds * BINS, banded, 2 * twins, place, along, banded, 2 * banded)],
                 2 * cap,
                 kinds * BINS,
             ),
             "escape": BinaryModel([24]),
+            "sign": BinaryModel([8 * banded, 3 * banded, 5 * 12], 4, BINS),
         }
         self._mixers = ResidualMixers(**{name: model.mixer for name, model in self._models.items()})
 
@@ -137,8 +141,10 @@ class ResidualCoder:
         rows, columns = sizes.shape
         activity = np.zeros((len(levels), rows + 1, columns + 1), np.uint8)
         before = past.sum(axis=0, dtype=np.int64)
-        below = np.zeros_like(before) if guide is None else guide.astype(np.int64)
-        picture = ResidualPicture(sizes, levels, activity, before, below, min(level, MAX_LEVELS - 1))
+        guided = np.zeros_like(before) if guide is None else guide.astype(np.int64)
+        below, beside = (np.zeros((len(levels), CELL * n), np.int64) for n in (columns, rows))
+        level, gap = min(level, MAX_LEVELS - 1), np.zeros((2, 32), np.int64)
+        picture = ResidualPicture(sizes, levels, activity, before, guided, level, below, beside, gap)
         code_residual(coder.stream(_most_decisions(levels)), self._mixers, picture)
         coder.check()
         return activity[:, 1:, 1:]

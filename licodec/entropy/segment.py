@@ -61,8 +61,9 @@ class PictureCoder:
         symbols = [pictures[p.frame] for p in batch]
         self.code_side(coder, batch, symbols)
         for picture, found in zip(batch, symbols, strict=True):
-            for second, corrections in enumerate(found.corrections):
-                self._motion.code(coder, corrections, picture.level, second)
+            moved: npt.NDArray[np.int32] | None = None
+            for corrections in found.corrections:
+                moved = self._motion.code(coder, corrections, picture.level, moved)
             if found.blend is not None:
                 self._blend.code(coder, found.blend, picture.level)
             for g in range(len(self._geometry.groups)):

@@ -19,18 +19,21 @@ class MotionSyntax:
 
     def __init__(self, coder: RangeDecoder) -> None:
         self._coder = coder
-        self._nonzero = Model("motion.nonzero", [8 * 100, 8 * 40, 8 * 8, 8 * 20], 8)
+        self._nonzero = Model("motion.nonzero", [8 * 100, 8 * 40, 8 * 8, 8 * 20, 8 * 100], 8)
         self._split = Model("motion.split", [8 * 12, 8 * 10, 8 * 24, 8 * 100], 8)
-        self._size = Model("motion.size", [16 * 64, 16 * 10 * 12, 16 * 8 * 12, 16 * 10 * 12], 12, 16)
+        self._size = Model("motion.size", [16 * 64, 16 * 10 * 12, 16 * 8 * 12, 16 * 10 * 12, 16 * 640], 12, 16)
         self._escape = Model("motion.escape", [24])
-        self._sign = Model("motion.sign", [16 * 36, 36])
+        self._total = np.zeros((0, 0, 2), int)
+        self._sign = Model("motion.sign", [16 * 36, 36, 16 * 54])
 
     def decode(self, shapes: Sequence[tuple[int, int]], level: int, second: int) -> list[Grid]:
         """[rows, columns, 2] corrections of each depth, finest first."""
         self._level, self._second = level, second
         self._out = [np.zeros((*shape, 2), np.int16) for shape in shapes]
         self._splits = [np.zeros(shape, int) for shape in shapes]
-        self._total = np.zeros((*shapes[0], 2), int)
+        total = np.zeros((*shapes[0], 2), int)
+        self._twin = 2 * self._total if second else total
+        self._total = total.copy()
         for r, c in np.ndindex(shapes[3]):
             self._node(3, r, c)
         return self._out
@@ -44,7 +47,9 @@ class MotionSyntax:
         beside = ((y + last_y) // 2, x - 1), (y - 1, (x + last_x) // 2)
         edges = (x > 0) + 2 * (y > 0)
         west, north = (self._apart(y, x, *cell) for cell in beside)
-        left, up = (binned(abs(a) + abs(b), 10) for a, b in (west, north))
+        middle = (y + last_y) // 2, (x + last_x) // 2
+        twin = (self._twin[middle] - self._total[y, x]).tolist()
+        left, up, third = (binned(abs(a) + abs(b), 10) for a, b in (west, north, twin))
         near = sum(
             int(np.abs(self._out[depth][v, u].astype(int)).sum())
             for v, u in ((r, c - 1), (r - 1, c))
@@ -58,11 +63,12 @@ class MotionSyntax:
                 (10 * kind + binned(near, 10)) * 4 + edges,
                 8 * kind + self._level,
                 (10 * kind + min(left, up)) * 2 + (west == north),
+                (10 * kind + third) * 10 + min(left, up),
             ],
             kind,
         ):
-            first = self._component(2 * kind, west[0], north[0], 0, 0)
-            vector = first, self._component(2 * kind + 1, west[1], north[1], first, int(first == 0))
+            first = self._component(2 * kind, west[0], north[0], twin[0], 0, 0)
+            vector = first, self._component(2 * kind + 1, west[1], north[1], twin[1], first, int(first == 0))
             self._out[depth][r, c] = vector
             self._total[y:last_y, x:last_x] += vector
         if not depth:
@@ -92,19 +98,19 @@ class MotionSyntax:
         dx, dy = (self._total[v, u] - self._total[y, x]).tolist()
         return dx, dy
 
-    def _component(self, kind: int, west: int, north: int, other: int, floor: int) -> int:
+    def _component(self, kind: int, west: int, north: int, twin: int, other: int, floor: int) -> int:
         magnitude = floor
         while magnitude < 12 + floor:
             place = magnitude - floor
+            toward = [min(max(abs(a) - magnitude, -3), 4) + 3 for a in (west, north, twin)]
             more = self._size.decode(
                 self._coder,
                 [
-                    (8 * kind + min(max(abs(west) - magnitude, -3), 4) + 3) * 8
-                    + min(max(abs(north) - magnitude, -3), 4)
-                    + 3,
+                    (8 * kind + toward[0]) * 8 + toward[1],
                     (10 * kind + min(abs(other), 9)) * 12 + place,
                     (8 * kind + self._level) * 12 + place,
                     (10 * kind + binned(min(abs(west), abs(north)), 10)) * 12 + place,
+                    ((8 * kind + toward[2]) * 10 + binned(abs(twin), 10)) * 8 + min(toward[:2]),
                 ],
                 place,
                 kind,
@@ -120,7 +126,10 @@ class MotionSyntax:
             return 0
         context = 4 * (3 * (_sign(west) + 1) + _sign(north) + 1) + 2 * (abs(west) == magnitude)
         context += abs(north) == magnitude
-        return -magnitude if self._sign.decode(self._coder, [36 * kind + context, context]) else magnitude
+        signs = 3 * (_sign(west) + 1) + _sign(north) + 1
+        third = 3 * (abs(twin) == magnitude) + _sign(twin) + 1
+        contexts = [36 * kind + context, context, (9 * kind + signs) * 6 + third]
+        return -magnitude if self._sign.decode(self._coder, contexts) else magnitude
 
 
 def _sign(value: int) -> int:

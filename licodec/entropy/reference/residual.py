@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from math import cos, pi, sqrt
+
 import numpy as np
 
 from licodec.entropy.reference.grids import Grid, binned
@@ -12,6 +15,7 @@ CLASS_START = (0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 CLASS_EXTRA = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5)
 LEVEL_LIMIT = 16383
 NEXT_STATE = ((0, 2), (2, 0), (1, 3), (3, 1))
+SEAM_SCALE = (8, 11, 16)
 
 
 def _mean4(grid: Grid, y: int, x: int, f: int) -> int:
@@ -26,23 +30,28 @@ class ResidualSyntax:
         self._coder, self._planes = coder, planes
         kinds = 3 * planes
         twins, place, along, bandwise = planes * 16 * 12, 3072 * planes, kinds * 12 * 24, kinds * 12 * 12
+        seams, pulled = kinds * 288, kinds * 144
         self._split = Model(f"{part}split", [144, 72, 288, 288], 6, 16)
-        self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 4], kinds, 12)
-        self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144)], 10, kinds)
+        self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 5], kinds, 12)
+        self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144, 144, 32)], 10, kinds)
         self._extra = Model(f"{part}extra", [96])
         self._nonzero = Model(
             f"{part}nonzero",
-            [kinds * 64 * 36, kinds * 12 * 12 * 12, place, kinds * 144, 3 * twins, 3 * along, bandwise],
+            [
+                *(kinds * 64 * 36, kinds * 12 * 12 * 12, place, kinds * 144, 3 * twins, 3 * along, bandwise),
+                *(12 * seams, 3 * 12 * kinds * 12),
+            ],
             108,
             kinds * 64,
         )
         self._above = Model(
             f"{part}above",
-            [14 * n for n in (kinds * 24, kinds * 144, 2 * twins, place, along, bandwise)],
+            [14 * n for n in (kinds * 24, kinds * 144, 2 * twins, place, along, bandwise, seams)],
             28,
             kinds * 12,
         )
         self._escape = Model(f"{part}escape", [24])
+        self._sign = Model(f"{part}sign", [4 * seams, 3 * pulled, 60], 4, 12)
 
     def decode(self, past: Grid, guide: Grid, level: int) -> tuple[Grid, Grid, Grid]:
         """Sizes [rows / 8, columns / 8], levels [planes, rows, columns] and activity of a picture.
@@ -54,6 +63,8 @@ class ResidualSyntax:
         self._sizes = np.full(past.shape, 2, np.uint8)
         self._activity = np.zeros((self._planes, rows, columns), np.uint8)
         self._levels = np.zeros((self._planes, 8 * rows, 8 * columns), np.int16)
+        self._below = np.zeros((self._planes, 8 * columns), np.int64)
+        self._right = np.zeros((self._planes, 8 * rows), np.int64)
         for y in range(0, rows, 4):
             for x in range(0, columns, 4):
                 self._tree(2, y, x)
@@ -104,6 +115,11 @@ class ResidualSyntax:
         near, past = binned(left + up), _mean4(self._past, y, x, f)
         before = binned(past)
         under = binned(8 * int(self._activity[0, y, x]) if plane else _mean4(self._guide, y, x, f))
+        n, upper_edge, left_edge = 8 * f, self._below[plane, 8 * x :][: 8 * f], self._right[plane, 8 * y :][: 8 * f]
+        gaps = [_forward(s, upper_edge), _forward(s, left_edge)]
+        width = [binned(sum(map(abs, gap)) * SEAM_SCALE[s] >> 9) for gap in gaps]
+        seam = (12 * kind + width[0]) * 12 + width[1]
+        wide = max((k for k in range(n) if max(abs(g[k]) for g in gaps) * SEAM_SCALE[s] >> 8 > 5), default=0)
         coded = self._coded.decode(
             self._coder,
             [
@@ -112,10 +128,12 @@ class ResidualSyntax:
                 (12 * kind + under) * 12 + near,
                 (12 * kind + binned(left)) * 12 + binned(up),
                 (12 * kind + under) * 12 + before,
+                seam,
             ],
             kind,
             near,
         )
+        upper_edge[:] = left_edge[:] = 0
         if not coded:
             return
         class_ = 1
@@ -123,7 +141,10 @@ class ResidualSyntax:
             self._coder,
             [
                 10 * c + class_ - 1
-                for c in (8 * kind + level, 12 * kind + near, 12 * kind + under, (12 * kind + before) * 12 + near)
+                for c in (
+                    *(8 * kind + level, 12 * kind + near, 12 * kind + under, (12 * kind + before) * 12 + near),
+                    *(seam, 32 * kind + wide),
+                )
             ],
             class_ - 1,
             kind,
@@ -136,9 +157,15 @@ class ResidualSyntax:
         if extent > 16 * f - 1:
             raise DamagedFileError("extent out of range")
         self._activity[plane, y : y + f, x : x + f] = class_
-        self._coefficients(plane, s, 8 * y, 8 * x, extent, binned(left + up + past))
+        self._coefficients(plane, s, 8 * y, 8 * x, extent, binned(left + up + past), gaps)
+        block = self._levels[plane, 8 * y :, 8 * x :][:n, :n].astype(int).tolist()
+        last = [-_edge(s, k) if k % 2 else _edge(s, k) for k in range(n)]
+        upper_edge[:] = _backward(s, [sum(block[v][u] * last[v] for v in range(n)) for u in range(n)])
+        left_edge[:] = _backward(s, [sum(block[v][u] * last[u] for u in range(n)) for v in range(n)])
 
-    def _coefficients(self, plane: int, s: int, y: int, x: int, extent: int, energy: int) -> None:
+    def _coefficients(
+        self, plane: int, s: int, y: int, x: int, extent: int, energy: int, gaps: list[list[int]]
+    ) -> None:
         n, kind = 8 << s, s * self._planes + plane
         block = self._levels[plane, y : y + n, x : x + n]
         sum_before, state = 0, 0
@@ -153,6 +180,9 @@ class ResidualSyntax:
                 along = (12 * kind + binned(total)) * 24 + ahead
                 bandwise = (12 * kind + min(d, 11)) * 12 + togo
                 odd, third = state // 2, max(state - 1, 0)
+                upper, left = (gap[k] * SEAM_SCALE[s] >> 8 for gap, k in zip(gaps, (u, v), strict=True))
+                seams = 2 * ((12 * kind + binned(abs(upper))) * 12 + binned(abs(left))) + ((upper > 0) == (left > 0))
+                pull = binned(abs(upper + left))
                 nonzero = self._nonzero.decode(
                     self._coder,
                     [
@@ -163,6 +193,8 @@ class ResidualSyntax:
                         3 * twins + third,
                         3 * along + third,
                         bandwise,
+                        (4 * seams + _axis(v, u)) * 3 + third,
+                        ((12 * kind + pull) * 12 + near) * 3 + third,
                     ],
                     3 * (3 * near + s) + third,
                     64 * kind + d,
@@ -171,12 +203,24 @@ class ResidualSyntax:
                     state = NEXT_STATE[state][0]
                     continue
                 wide = (12 * kind + binned(sum_before)) * 12 + togo
-                contexts = [2 * (12 * kind + near) + odd, wide, 2 * twins + odd, place, along, bandwise]
+                contexts = [2 * (12 * kind + near) + odd, wide, 2 * twins + odd, place, along, bandwise, seams]
                 magnitude = self._magnitude(contexts, odd, 12 * kind + near)
                 if magnitude > LEVEL_LIMIT:
                     raise DamagedFileError("coefficient out of range")
+                against, few = int(upper + left < 0), min(magnitude, 3) - 1
+                other = int(self._levels[0, y + v, x + u]) if plane else 0
+                alike = 2 * min((abs(other) + 1) // 2, 2) - 1 + (int(other < 0) ^ against) if other else 0
+                signs = [
+                    4 * seams + _axis(v, u),
+                    ((12 * kind + pull) * 3 + few) * 12 + togo,
+                    (4 * alike + _axis(v, u)) * 3 + few,
+                ]
                 level = 2 * magnitude - odd
-                block[v, u] = -level if self._coder.bit(1 << 15) else level
+                if self._sign.decode(self._coder, signs, _axis(v, u), pull) != against:
+                    level = -level
+                block[v, u] = level
+                gaps[0][u] -= level * _edge(s, v) >> 4
+                gaps[1][v] -= level * _edge(s, u) >> 4
                 total += magnitude
                 state = NEXT_STATE[state][magnitude % 2]
             sum_before = total
@@ -200,6 +244,26 @@ class ResidualSyntax:
         if magnitude < 15:
             return magnitude
         return magnitude + self._escape.decode_escape(self._coder)
+
+
+@cache
+def _cosine(s: int, k: int, i: int) -> int:
+    n = 8 << s
+    return round(4096 * sqrt((2 if k else 1) / n) * cos(pi * k * (2 * i + 1) / (2 * n)))
+
+
+def _edge(s: int, k: int) -> int:
+    return round(4096 * sqrt((2 if k else 1) / (8 << s)))
+
+
+def _forward(s: int, samples: Grid) -> list[int]:
+    n = 8 << s
+    return [sum(_cosine(s, k, i) * int(samples[i]) for i in range(n) if samples[i]) >> 12 for k in range(n)]
+
+
+def _backward(s: int, transform: list[int]) -> list[int]:
+    n = 8 << s
+    return [sum(_cosine(s, k, i) * transform[k] for k in range(n) if transform[k]) >> 16 for i in range(n)]
 
 
 def _axis(v: int, u: int) -> int:
