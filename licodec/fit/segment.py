@@ -84,8 +84,9 @@ class SegmentFit:
 
     def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
         sx, sy = self._geometry.subsampling
-        # A chroma sample covers sx * sy luma samples, and weighs as much in RGB.
-        chroma = 1 / np.sqrt(sx * sy)
+        # A chroma sample covers sx * sy luma samples. By RGB alone its step would be their root finer; PSNR of YUV and
+        # similarity, which is of luma, pull either way.
+        chroma = (sx * sy) ** (-1 / 3)
         rows = [
             [
                 quantiser_of(self._quality.step(level) * (chroma if g else 1.0))
