@@ -411,6 +411,8 @@ def code_blend(stream: Stream, mixers: BlendMixers, modes: npt.NDArray[np.uint8]
 
 
 CELL = 8
+LEAST = 4
+"""Samples a side of the smallest block, of size index 0: four of them are in a cell."""
 CLASSES = 12
 """Of extents (numbers of coded anti-diagonals): 0, 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, 25-32, 33-63."""
 CLASS_START = np.array([0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33])
@@ -423,7 +425,7 @@ COSINE_BITS = 12
 """Binary places of COSINES and EDGE."""
 _SEAM_BITS = 8
 """Binary places of samples at seams, in half steps."""
-_SIDES = np.array([8, 16, 32])
+_SIDES = np.array([4, 8, 16, 32])
 _ORDER, _AT = np.mgrid[:32, :32]
 _NORM = np.sqrt(np.where(_ORDER == 0, 1, 2)[None] / _SIDES[:, None, None])
 _ANGLE = np.pi * _ORDER * (2 * _AT + 1) / (2 * _SIDES[:, None, None])
@@ -431,7 +433,7 @@ COSINES = np.round((1 << COSINE_BITS) * _NORM * np.cos(_ANGLE)).astype(np.int64)
 """[size index, order, sample] orthonormal cosines; what lies beyond a block's side is not used."""
 EDGE = np.round((1 << COSINE_BITS) * _NORM[:, :, 0]).astype(np.int64)
 """[size index, order] their value at the block's first edge; at its last one odd orders have the other sign."""
-SEAM_SCALE = np.array([8, 11, 16])
+SEAM_SCALE = np.array([6, 8, 11, 16])
 """[size index] 4 / EDGE, about: a gap in quarters of a half step of the coefficients that could close it."""
 NEXT_STATES = 32040
 """For each state 0..3 and parity of a magnitude, two bits: the next state (H.266, 7.3.11.11)."""
@@ -458,7 +460,7 @@ class ResidualPicture(NamedTuple):
     levels: npt.NDArray[np.int16]
     """[planes, rows, columns]"""
     activity: npt.NDArray[np.uint8]
-    """[planes, 1 + rows / 8, 1 + columns / 8] class of extent over each cell, behind a margin of zeros."""
+    """[planes, 1 + rows / 4, 1 + columns / 4] class of extent over each quarter of a cell, behind a margin of zeros."""
     past: Ints
     """[rows / 8, columns / 8] activity of both references together."""
     guide: Ints
@@ -476,20 +478,26 @@ class ResidualPicture(NamedTuple):
 
 @compiled
 def code_residual(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture) -> None:
-    """Quadtrees of 32 samples row by row; each leaf with the coefficients of all its planes."""
+    """Quadtrees of 32 samples, row by row; each leaf with the coefficients of all its planes."""
     rows, columns = picture.sizes.shape
     for y in range(0, rows, 4):
         for x in range(0, columns, 4):
             if not _code_split(stream, mixers, picture, 0, y, x):
-                _code_block(stream, mixers, picture, 2, y, x)
+                _code_block(stream, mixers, picture, 3, CELL * y, CELL * x)
                 continue
             for quarter in range(4):
                 v, u = y + 2 * (quarter >> 1), x + 2 * (quarter & 1)
                 if not _code_split(stream, mixers, picture, 1, v, u):
-                    _code_block(stream, mixers, picture, 1, v, u)
+                    _code_block(stream, mixers, picture, 2, CELL * v, CELL * u)
                     continue
-                for cell in range(4):
-                    _code_block(stream, mixers, picture, 0, v + (cell >> 1), u + (cell & 1))
+                for part in range(4):
+                    j, i = v + (part >> 1), u + (part & 1)
+                    if not _code_split(stream, mixers, picture, 2, j, i):
+                        _code_block(stream, mixers, picture, 1, CELL * j, CELL * i)
+                        continue
+                    for least in range(4):
+                        row, column = CELL * j + LEAST * (least >> 1), CELL * i + LEAST * (least & 1)
+                        _code_block(stream, mixers, picture, 0, row, column)
 
 
 @compiled
@@ -504,7 +512,7 @@ def _mean(values: AnyArray, y: int, x: int, f: int) -> int:
 
 @compiled
 def _left_and_up(activity: AnyArray, y: int, x: int, f: int) -> tuple[int, int]:
-    """Means times 4 of the f cells to the left of f x f cells and of those above; `activity` has a margin of one."""
+    """Means times 4 of the f quarters of cells left of f x f and of those above; `activity` has a margin of one."""
     left, up = 0, 0
     for i in range(f):
         left += int(activity[y + 1 + i, x])
@@ -514,43 +522,45 @@ def _left_and_up(activity: AnyArray, y: int, x: int, f: int) -> tuple[int, int]:
 
 @compiled
 def _code_split(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture, depth: int, y: int, x: int) -> int:
-    """Whether a block of 32 (depth 0) or 16 samples is four smaller ones."""
-    sizes, size, f = picture.sizes, 2 - depth, 4 >> depth
+    """Whether a block of 32 (depth 0), 16 or 8 samples is four smaller ones."""
+    sizes, size, f = picture.sizes, 3 - depth, 4 >> depth
     # No neighbour, one no smaller, a smaller one.
     left = 0 if x == 0 else (2 if sizes[y, x - 1] < size else 1)
     up = 0 if y == 0 else (2 if sizes[y - 1, x] < size else 1)
     smaller = (left >> 1) + (up >> 1)
     before, under = _bin(_mean(picture.past, y, x, f)), _bin(_mean(picture.guide, y, x, f))
-    west, north = _left_and_up(picture.activity[0], y, x, f)
+    west, north = _left_and_up(picture.activity[0], 2 * y, 2 * x, 2 * f)
     contexts = (
         (depth * MAX_LEVELS + picture.level) * 9 + left * 3 + up,
         (depth * BINS + before) * 3 + smaller,
         (depth * BINS + under) * BINS + before,
         (depth * BINS + _bin(west + north)) * BINS + before,
     )
-    other = 6 + depth * MAX_LEVELS + picture.level
+    other = 9 + depth * MAX_LEVELS + picture.level
     return decide(stream, mixers.split, contexts, depth * 3 + smaller, other, int(sizes[y, x] < size))
 
 
 @compiled
 def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture, s: int, y: int, x: int) -> None:
-    """A block of size index `s` whose first cell is (y, x), in all planes."""
-    f, level = 1 << s, picture.level
-    picture.sizes[y : y + f, x : x + f] = s
-    planes = len(picture.levels)
-    past = _mean(picture.past, y, x, f)
+    """A block of size index `s` whose first sample is (y, x), in all planes."""
+    n, level, planes = LEAST << s, picture.level, len(picture.levels)
+    f, row, column = max(n // CELL, 1), y // CELL, x // CELL
+    picture.sizes[row : row + f, column : column + f] = s
+    past, guide = _mean(picture.past, row, column, f), _mean(picture.guide, row, column, f)
+    # In quarters of cells.
+    f, row, column = n // LEAST, y // LEAST, x // LEAST
     before = _bin(past)
     for plane in range(planes):
-        kind, kinds = s * planes + plane, 3 * planes
+        kind, kinds = s * planes + plane, 4 * planes
         activity = picture.activity[plane]
-        west, north = _left_and_up(activity, y, x, f)
+        west, north = _left_and_up(activity, row, column, f)
         near = _bin(west + north)
         # The second chroma plane has the same block of the first beside it.
-        under = _bin(8 * int(picture.activity[0, y + 1, x + 1]) if plane else _mean(picture.guide, y, x, f))
+        under = _bin(8 * int(picture.activity[0, row + 1, column + 1]) if plane else guide)
         extent = 0
         if not stream.decoding:
-            extent = _extent(picture.levels[plane], CELL * y, CELL * x, CELL * f)
-        _open_gaps(picture, plane, s, CELL * y, CELL * x)
+            extent = _extent(picture.levels[plane], y, x, n)
+        _open_gaps(picture, plane, s, y, x)
         upper, leftmost, wide = _width_of_gaps(picture.gap, s)
         gaps = (kind * BINS + upper) * BINS + leftmost
         contexts = (
@@ -562,17 +572,17 @@ def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture
             gaps,
         )
         if not decide(stream, mixers.coded, contexts, kind, kinds + near, int(extent > 0)):
-            picture.below[plane, CELL * x : CELL * (x + f)] = 0
-            picture.beside[plane, CELL * y : CELL * (y + f)] = 0
+            picture.below[plane, x : x + n] = 0
+            picture.beside[plane, y : y + n] = 0
             continue
         extent = _code_extent(stream, mixers, kind, level, near, before, under, gaps, wide, extent)
-        if extent > 2 * CELL * f - 1:
+        if extent > 2 * n - 1:
             stream.state[FAULT] = EXTENT_TOO_LARGE
-            extent = 2 * CELL * f - 1
-        activity[y + 1 : y + 1 + f, x + 1 : x + 1 + f] = CLASS_OF[extent]
+            extent = 2 * n - 1
+        activity[row + 1 : row + 1 + f, column + 1 : column + 1 + f] = CLASS_OF[extent]
         energy = _bin(west + north + past)
-        _code_coefficients(stream, mixers, picture, plane, s, CELL * y, CELL * x, extent, energy)
-        _keep_edges(picture, plane, s, CELL * y, CELL * x, extent)
+        _code_coefficients(stream, mixers, picture, plane, s, y, x, extent, energy)
+        _keep_edges(picture, plane, s, y, x, extent)
 
 
 @compiled
@@ -623,18 +633,18 @@ def _code_extent(
 @compiled
 def _open_gaps(picture: ResidualPicture, plane: int, s: int, y: int, x: int) -> None:
     """What lies beyond the upper and the left edge, transformed."""
-    _transform(picture.below[plane, x : x + (CELL << s)], s, picture.gap[0])
-    _transform(picture.beside[plane, y : y + (CELL << s)], s, picture.gap[1])
+    _transform(picture.below[plane, x : x + (LEAST << s)], s, picture.gap[0])
+    _transform(picture.beside[plane, y : y + (LEAST << s)], s, picture.gap[1])
 
 
 @compiled
 def _transform(samples: Ints, s: int, out: Ints) -> None:
     out[:] = 0
-    for i in range(CELL << s):
+    for i in range(LEAST << s):
         if samples[i] != 0:
-            for k in range(CELL << s):
+            for k in range(LEAST << s):
                 out[k] += COSINES[s, k, i] * samples[i]
-    for k in range(CELL << s):
+    for k in range(LEAST << s):
         out[k] >>= COSINE_BITS
 
 
@@ -642,7 +652,7 @@ def _transform(samples: Ints, s: int, out: Ints) -> None:
 def _width_of_gaps(gap: Ints, s: int) -> tuple[int, int, int]:
     """Bins of the sums of both gaps, and the highest order in which one is wide."""
     upper, left, wide = 0, 0, 0
-    for k in range(CELL << s):
+    for k in range(LEAST << s):
         upper += abs(gap[0, k])
         left += abs(gap[1, k])
         if max(abs(gap[0, k]), abs(gap[1, k])) * SEAM_SCALE[s] >> _SEAM_BITS > 5:
@@ -653,7 +663,7 @@ def _width_of_gaps(gap: Ints, s: int) -> tuple[int, int, int]:
 @compiled
 def _keep_edges(picture: ResidualPicture, plane: int, s: int, y: int, x: int, extent: int) -> None:
     """The residual of a block at its lower and its right edge."""
-    n, levels, gap = CELL << s, picture.levels[plane], picture.gap
+    n, levels, gap = LEAST << s, picture.levels[plane], picture.gap
     # The gaps are done with; their room holds the transforms of the edges.
     gap[:] = 0
     for v in range(min(n, extent)):
@@ -696,7 +706,7 @@ def _code_coefficients(
     energy: int,
 ) -> None:
     """Diagonal by diagonal, each from its upper right end down."""
-    n, planes, levels = CELL << s, len(picture.levels), picture.levels[plane]
+    n, planes, levels = LEAST << s, len(picture.levels), picture.levels[plane]
     kind = s * planes + plane
     reach, sum_before, state, gap = _bin(extent), 0, 0, picture.gap
     for d in range(extent):
@@ -720,7 +730,7 @@ def _code_coefficients(
                 one = _magnitude(levels[row, column - n]) if x else 0
                 two = _magnitude(levels[row - n, column]) if y else 0
             twins = (plane * 16 + min(one, 3) * 4 + min(two, 3)) * BINS + near
-            place = (plane * 1024 + v * 32 + u) * 3 + s
+            place = (plane * 1024 + v * 32 + u) * 4 + s
             # On the last diagonal: how many are left, as one of them is not zero.
             ahead = BINS + min(min(d, n - 1) - v, BINS - 1) if togo == 0 else _bin(sum_before)
             along = (kind * BINS + _bin(total)) * 2 * BINS + ahead
@@ -742,8 +752,8 @@ def _code_coefficients(
                 (seams * 4 + axis) * 3 + third,
                 (pull * BINS + near) * 3 + third,
             )
-            other = 9 * BINS + kind * 64 + d
-            if not decide(stream, mixers.nonzero, contexts, (near * 3 + s) * 3 + third, other, int(wanted != 0)):
+            other = 12 * BINS + kind * 64 + d
+            if not decide(stream, mixers.nonzero, contexts, (near * 4 + s) * 3 + third, other, int(wanted != 0)):
                 state = next_state(state, 0)
                 continue
             wide = (kind * BINS + _bin(sum_before)) * BINS + togo

@@ -40,7 +40,7 @@ class Rates:
     """Estimated bits of the residual's syntax at one level of the pyramid; `kind` is size index * planes + plane."""
 
     split: AnyArray
-    """[size index (1, 2; 0 unused), 0 or 1] of a split flag."""
+    """[size index (1 and up; 0 unused), 0 or 1] of a split flag."""
     coded: AnyArray
     """[kind, activity of the references (bin of `near_bin`), 0 or 1] whether a block holds anything."""
     extent: AnyArray
@@ -68,12 +68,12 @@ class ResidualCoder:
     """Codes the residual of one plane group; its models learn over a whole segment."""
 
     def __init__(self, planes: int) -> None:
-        kinds, places, cap = 3 * planes, CLASSES - 2, MAGNITUDE_CAP
+        kinds, places, cap = 4 * planes, CLASSES - 2, MAGNITUDE_CAP
         banded = kinds * BINS**2
-        twins, place, along = planes * 16 * BINS, planes * 1024 * 3, 2 * banded
+        twins, place, along = planes * 16 * BINS, planes * 1024 * 4, 2 * banded
         self._kinds = kinds
         self._models = {
-            "split": BinaryModel([2 * MAX_LEVELS * 9, 2 * BINS * 3, 2 * BINS**2, 2 * BINS**2], 6, 2 * MAX_LEVELS),
+            "split": BinaryModel([3 * MAX_LEVELS * 9, 3 * BINS * 3, 3 * BINS**2, 3 * BINS**2], 9, 3 * MAX_LEVELS),
             "coded": BinaryModel([kinds * MAX_LEVELS * 4, *[banded] * 5], kinds, BINS),
             "extent": BinaryModel(
                 [places * kinds * n for n in (MAX_LEVELS, BINS, BINS, BINS**2, BINS**2, 32)], places, kinds
@@ -84,7 +84,7 @@ class ResidualCoder:
                     *(3 * kinds * 64 * BINS, 12 * banded, place, kinds * BINS**2, 3 * twins, 3 * along, banded),
                     *(24 * banded, 3 * banded),
                 ],
-                9 * BINS,
+                12 * BINS,
                 kinds * 64,
             ),
             "above": BinaryModel(
@@ -104,14 +104,14 @@ class ResidualCoder:
     def rates(self, level: int) -> Rates:
         """Estimates from what the models have seen so far, each from the context that says most."""
         level, kinds = min(level, MAX_LEVELS - 1), self._kinds
-        split = self._models["split"].probabilities(0, (2, MAX_LEVELS, 9), (2,))[:, level]
+        split = self._models["split"].probabilities(0, (3, MAX_LEVELS, 9), (2,))[:, level]
         coded = self._models["coded"].probabilities(1, (kinds, BINS, BINS), (1,))
         classes = unary_bits(self._models["extent"].probabilities(0).reshape(kinds, MAX_LEVELS, CLASSES - 2)[:, level])
         extents = np.arange(1, 65)
         extent = classes[:, np.minimum(CLASS_OF[extents], CLASSES - 2) - 1] + CLASS_EXTRA[CLASS_OF[extents]]
         magnitude = unary_bits(self._models["above"].probabilities(0).reshape(kinds, BINS, 2, MAGNITUDE_CAP))
         return Rates(
-            bits_of(np.array([0.5, split[1], split[0]])),
+            bits_of(np.array([0.5, *split[::-1]])),
             bits_of(coded),
             np.pad(extent, [(0, 0), (1, 0)]).astype(np.float32),
             bits_of(self._models["nonzero"].probabilities(0, (kinds, 64, BINS, 3))),
@@ -133,21 +133,22 @@ class ResidualCoder:
         quantised coefficients, each block in its own place and on the trellis (`next_state`); level: of the pyramid;
         past: [2, rows / 8, columns / 8] activity of the two references (0 where none); guide: [rows / 8, columns / 8]
         that of the luma under this chroma. Activity: [planes, rows / 8, columns / 8], how many diagonals are coded, in
-        classes.
+        classes; of four blocks in a cell the most.
 
         Raises:
             DamagedFileError: the stream is not one that an encoder makes.
         """
         rows, columns = sizes.shape
-        activity = np.zeros((len(levels), rows + 1, columns + 1), np.uint8)
+        quarters = np.zeros((len(levels), 2 * rows + 1, 2 * columns + 1), np.uint8)
         before = past.sum(axis=0, dtype=np.int64)
         guided = np.zeros_like(before) if guide is None else guide.astype(np.int64)
         below, beside = (np.zeros((len(levels), CELL * n), np.int64) for n in (columns, rows))
         level, gap = min(level, MAX_LEVELS - 1), np.zeros((2, 32), np.int64)
-        picture = ResidualPicture(sizes, levels, activity, before, guided, level, below, beside, gap)
+        picture = ResidualPicture(sizes, levels, quarters, before, guided, level, below, beside, gap)
         code_residual(coder.stream(_most_decisions(levels)), self._mixers, picture)
         coder.check()
-        return activity[:, 1:, 1:]
+        activity: npt.NDArray[np.uint8] = quarters[:, 1:, 1:].reshape(-1, rows, 2, columns, 2).max(axis=(2, 4))
+        return activity
 
 
 def _most_decisions(levels: npt.NDArray[np.int16]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from licodec.model.cosine import CELL, SIZES, diagonal_index, forward, to_blocks
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
+AnyArray = npt.NDArray[Any]
 
 _ONE = 1.08
 """Steps that a level of 1 stands for in the independent quantiser."""
@@ -37,16 +39,16 @@ def quantise(
     before = past.sum(axis=0, dtype=np.int64)
     # Costs are in bits.
     costs, coded = [], []
-    for s in range(3):
-        error_worth = to_blocks(weights, SIZES[s] // CELL).mean(axis=(2, 3)) / np.float32(lam)
-        activity = near_bin(pool(before, SIZES[s] // CELL))
-        blocks = _Blocks(to_blocks(residual, SIZES[s]), s, step, error_worth, activity)
+    for s, size in enumerate(SIZES):
+        error_worth = _per_block(weights, size, _means) / np.float32(lam)
+        activity = near_bin(_per_block(before, size, pool))
+        blocks = _Blocks(to_blocks(residual, size), s, step, error_worth, activity)
         costs.append(blocks.quantise(rates).sum(axis=0))
         coded.append(blocks)
     # Bottom-up: a block is split when its quarters are cheaper together.
     best = costs[0]
     sizes = np.zeros((rows // CELL, columns // CELL), np.uint8)
-    for s in (1, 2):
+    for s in range(1, len(SIZES)):
         parts = best.reshape(best.shape[0] // 2, 2, best.shape[1] // 2, 2).sum(axis=(1, 3)) + rates.split[s, 1]
         whole = costs[s] + rates.split[s, 0]
         joined = whole <= parts
@@ -54,11 +56,23 @@ def quantise(
         factor = SIZES[s] // CELL
         sizes[np.repeat(np.repeat(joined, factor, 0), factor, 1)] = s
     out = np.zeros(residual.shape, np.int16)
-    for s in range(3):
-        chosen = sizes[:: SIZES[s] // CELL, :: SIZES[s] // CELL] == s
-        view = to_blocks(out, SIZES[s])
+    for s, size in enumerate(SIZES):
+        chosen = _per_block(sizes, size, lambda cells, n: cells[::n, ::n]) == s
+        view = to_blocks(out, size)
         view[:, chosen] = coded[s].levels(chosen, rates)
     return sizes, out
+
+
+def _means(cells: Floats, n: int) -> Floats:
+    return np.asarray(to_blocks(cells, n).mean(axis=(2, 3)))
+
+
+def _per_block(cells: AnyArray, size: int, pooled: Callable[[AnyArray, int], AnyArray]) -> AnyArray:
+    """[down, across] what `pooled` makes of the n x n cells of each block; of a cell, for the blocks in it."""
+    if size >= CELL:
+        return pooled(cells, size // CELL)
+    n = CELL // size
+    return pooled(cells, 1).repeat(n, axis=0).repeat(n, axis=1)
 
 
 class _Blocks:

@@ -1,4 +1,4 @@
-"""The residual's basis: cosines on square blocks of 8, 16 or 32 samples, chosen place by place.
+"""The residual's basis: cosines on square blocks of 4, 8, 16 or 32 samples, chosen place by place.
 
 A block of size n holds coefficients c[v, u] of the continuous functions
 cos(pi (y + 1/2) v / n) cos(pi (x + 1/2) u / n) (orthonormal DCT-II); sampled at whole positions this is
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SIZES = (8, 16, 32)
+SIZES = (4, 8, 16, 32)
 """Block sizes in samples; a size index s stands for SIZES[s]."""
 CELL = 8
-"""Smallest block: size maps have one entry a cell."""
+"""Size maps have one entry a cell of so many samples, which holds four of the smallest blocks if any."""
 SUPER = 32
 """Largest block: planes are padded to a multiple of it."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.model.config import ModelConfig
+from licodec.model.cosine import SIZES
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture
 from licodec.quant.steps import QUANTISER_MAX, step_of
@@ -66,7 +67,7 @@ class PictureSymbols:
                 [np.zeros((*shape, 2), np.int16) for shape in geometry.node_shapes] for _ in range(references)
             ],
             blend=np.zeros(geometry.blend_shape, np.uint8) if references == 2 else None,
-            sizes=[np.full(geometry.cells(g), 2, np.uint8) for g in range(len(geometry.groups))],
+            sizes=[np.full(geometry.cells(g), len(SIZES) - 1, np.uint8) for g in range(len(geometry.groups))],
             levels=[
                 SparseLevels((len(planes), *geometry.padded(g)), np.empty(0, np.int32), np.empty(0, np.int16))
                 for g, planes in enumerate(geometry.groups)

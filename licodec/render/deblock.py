@@ -63,22 +63,28 @@ def _mark_coded(
     coded = np.zeros(sizes.shape, np.bool_)
     for place in index:
         y, x = place // columns % rows // CELL, place % columns // CELL
-        size = np.int64(sizes[y, x])
+        size = _cells(sizes[y, x])
         coded[y >> size << size, x >> size << size] = True
     for r in range(left.shape[0]):
         for c in range(left.shape[1]):
             y, x = r + corner[0], c + corner[1]
-            size = np.int64(sizes[y, x])
+            size = _cells(sizes[y, x])
             first_y, first_x = y >> size << size, x >> size << size
             own = coded[first_y, first_x]
             if x == first_x and x > 0:
-                size = np.int64(sizes[y, x - 1])
+                size = _cells(sizes[y, x - 1])
                 if own or coded[y >> size << size, (x - 1) >> size << size]:
                     left[r, c] = strength
             if y == first_y and y > 0:
-                size = np.int64(sizes[y - 1, x])
+                size = _cells(sizes[y - 1, x])
                 if own or coded[(y - 1) >> size << size, x >> size << size]:
                     above[r, c] = strength
+
+
+@compiled
+def _cells(size: np.uint8) -> np.int64:
+    """log2 of the cells a side that a block of a size index is in."""
+    return np.int64(max(int(size), 1) - 1)
 
 
 @compiled

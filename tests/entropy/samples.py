@@ -142,9 +142,10 @@ def on_trellis(sizes: np.ndarray, magnitudes: np.ndarray) -> SparseLevels:
     """Levels of signed magnitudes [planes, rows, columns]: each in the quantiser that those before it lead to."""
     levels = np.zeros(magnitudes.shape, np.int16)
     for plane in range(len(levels)):
-        for s, n in enumerate((8, 16, 32)):
+        for s, n in enumerate((4, 8, 16, 32)):
             scan = sorted(np.ndindex(n, n), key=lambda c: (c[0] + c[1], c[0]))
-            for y, x in np.argwhere(sizes[:: 1 << s, :: 1 << s] == s) * n:
+            blocks = sizes.repeat(2, axis=0).repeat(2, axis=1)[:: 1 << s, :: 1 << s]
+            for y, x in np.argwhere(blocks == s) * n:
                 block = magnitudes[plane, y : y + n, x : x + n]
                 state = 0
                 for v, u in scan if block.any() else ():
@@ -160,5 +161,8 @@ def _sizes(random: np.random.Generator, cells: tuple[int, int]) -> np.ndarray:
     def spread(grid: np.ndarray, factor: int) -> np.ndarray:
         return grid.repeat(factor, axis=0).repeat(factor, axis=1)
 
-    small = spread(random.integers(0, 2, (cells[0] // 2, cells[1] // 2)), 2)
-    return np.where(spread(random.random((cells[0] // 4, cells[1] // 4)) < 0.4, 4), 2, small).astype(np.uint8)
+    sizes = random.integers(0, 2, cells)
+    for s in (2, 3):
+        f = 1 << s - 1
+        sizes = np.where(spread(random.random((cells[0] // f, cells[1] // f)) < 0.4, f), s, sizes)
+    return sizes.astype(np.uint8)

@@ -28,6 +28,7 @@ from licodec.entropy.reference import decode_segment
 from licodec.entropy.segment import SegmentReader
 from licodec.errors import DamagedFileError, LimitError, UnsupportedError
 from licodec.model.config import PROFILE_DEFAULT, PROFILE_PAPER, ModelConfig
+from licodec.model.cosine import SIZES
 from licodec.model.geometry import Geometry
 from licodec.model.latent_inr import LatentINRConfig
 from licodec.profiles import check_compute, open_player
@@ -121,7 +122,7 @@ def entropy(data: bytes) -> None:
             symbols = reader.symbols.pictures[picture.frame]
             for levels in symbols.levels:
                 assert levels.dense().shape == levels.shape
-            assert all(sizes.max() <= 2 for sizes in symbols.sizes)
+            assert all(sizes.max() < len(SIZES) for sizes in symbols.sizes)
     assert len(reader.symbols.pictures) == frames
 
 

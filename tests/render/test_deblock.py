@@ -83,9 +83,11 @@ def test_twins_agree_and_rounding_stays_rounding(rows: int, columns: int, step: 
 
 
 def test_edges_of_coded_blocks_count() -> None:
-    sizes = np.zeros((8, 8))
-    sizes[:4, 4:] = 2
-    sizes[4:, :4] = 1
+    sizes = np.ones((8, 8))
+    sizes[:4, 4:] = 3
+    sizes[4:, :4] = 2
+    # Edges inside a cell do not count.
+    sizes[0, 2] = 0
     # In the third cell of the first row; anywhere in the block of 32; in the last block of 16 on the left.
     left, above = strengths(GEOMETRY, 0, [], symbols(sizes, [(3, 17), (20, 50), (55, 30)]))
     wanted = np.zeros((8, 8))

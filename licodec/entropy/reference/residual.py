@@ -15,7 +15,7 @@ CLASS_START = (0, 1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 CLASS_EXTRA = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 5)
 LEVEL_LIMIT = 16383
 NEXT_STATE = ((0, 2), (2, 0), (1, 3), (3, 1))
-SEAM_SCALE = (8, 11, 16)
+SEAM_SCALE = (6, 8, 11, 16)
 
 
 def _mean4(grid: Grid, y: int, x: int, f: int) -> int:
@@ -28,10 +28,10 @@ class ResidualSyntax:
 
     def __init__(self, coder: RangeDecoder, planes: int, part: str) -> None:
         self._coder, self._planes = coder, planes
-        kinds = 3 * planes
-        twins, place, along, bandwise = planes * 16 * 12, 3072 * planes, kinds * 12 * 24, kinds * 12 * 12
+        kinds = 4 * planes
+        twins, place, along, bandwise = planes * 16 * 12, 4096 * planes, kinds * 12 * 24, kinds * 12 * 12
         seams, pulled = kinds * 288, kinds * 144
-        self._split = Model(f"{part}split", [144, 72, 288, 288], 6, 16)
+        self._split = Model(f"{part}split", [216, 108, 432, 432], 9, 24)
         self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 5], kinds, 12)
         self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144, 144, 32)], 10, kinds)
         self._extra = Model(f"{part}extra", [96])
@@ -41,7 +41,7 @@ class ResidualSyntax:
                 *(kinds * 64 * 36, kinds * 12 * 12 * 12, place, kinds * 144, 3 * twins, 3 * along, bandwise),
                 *(12 * seams, 3 * 12 * kinds * 12),
             ],
-            108,
+            144,
             kinds * 64,
         )
         self._above = Model(
@@ -60,36 +60,46 @@ class ResidualSyntax:
         """
         rows, columns = past.shape
         self._past, self._guide, self._level = past, guide, level
-        self._sizes = np.full(past.shape, 2, np.uint8)
-        self._activity = np.zeros((self._planes, rows, columns), np.uint8)
+        self._sizes = np.full(past.shape, 3, np.uint8)
+        self._quarters = np.zeros((self._planes, 2 * rows, 2 * columns), np.uint8)
         self._levels = np.zeros((self._planes, 8 * rows, 8 * columns), np.int16)
         self._below = np.zeros((self._planes, 8 * columns), np.int64)
         self._right = np.zeros((self._planes, 8 * rows), np.int64)
         for y in range(0, rows, 4):
             for x in range(0, columns, 4):
-                self._tree(2, y, x)
-        return self._sizes, self._levels, self._activity
+                self._tree(3, y, x)
+        activity = self._quarters.reshape(self._planes, rows, 2, columns, 2).max(axis=(2, 4))
+        return self._sizes, self._levels, activity
 
     def _tree(self, s: int, y: int, x: int) -> None:
         """A block of size index s at cell (y, x), or the four that it is split into."""
-        if s and self._is_split(s, y, x):
-            half = 1 << s - 1
+        if self._is_split(s, y, x):
+            if s == 1:
+                self._sizes[y, x] = 0
+                for v in (2 * y, 2 * y + 1):
+                    for u in (2 * x, 2 * x + 1):
+                        self._blocks(0, v, u)
+                return
+            half = 1 << s - 2
             for v in (y, y + half):
                 for u in (x, x + half):
                     self._tree(s - 1, v, u)
             return
-        f = 1 << s
+        f = 1 << s - 1
         self._sizes[y : y + f, x : x + f] = s
+        self._blocks(s, 2 * y, 2 * x)
+
+    def _blocks(self, s: int, y: int, x: int) -> None:
         for plane in range(self._planes):
             self._block(plane, s, y, x)
 
     def _is_split(self, s: int, y: int, x: int) -> int:
-        depth, f = 2 - s, 1 << s
+        depth, f = 3 - s, 1 << s - 1
         left = 0 if x == 0 else 1 + int(self._sizes[y, x - 1] < s)
         up = 0 if y == 0 else 1 + int(self._sizes[y - 1, x] < s)
         smaller = (left == 2) + (up == 2)
         before, under = binned(_mean4(self._past, y, x, f)), binned(_mean4(self._guide, y, x, f))
-        near = binned(sum(self._beside(0, y, x, f)))
+        near = binned(sum(self._beside(0, 2 * y, 2 * x, 2 * f)))
         return self._split.decode(
             self._coder,
             [
@@ -103,8 +113,8 @@ class ResidualSyntax:
         )
 
     def _beside(self, plane: int, y: int, x: int, f: int) -> tuple[int, int]:
-        """Four times the mean activity of the cells to the left and of those above."""
-        activity = self._activity[plane].astype(int)
+        """Four times the mean activity of the quarters of cells to the left and of those above."""
+        activity = self._quarters[plane].astype(int)
         left = activity[y : y + f, x - 1].sum() if x else 0
         up = activity[y - 1, x : x + f].sum() if y else 0
         return int(left) * 4 // f, int(up) * 4 // f
@@ -112,10 +122,10 @@ class ResidualSyntax:
     def _block(self, plane: int, s: int, y: int, x: int) -> None:
         f, kind, level = 1 << s, s * self._planes + plane, self._level
         left, up = self._beside(plane, y, x, f)
-        near, past = binned(left + up), _mean4(self._past, y, x, f)
-        before = binned(past)
-        under = binned(8 * int(self._activity[0, y, x]) if plane else _mean4(self._guide, y, x, f))
-        n, upper_edge, left_edge = 8 * f, self._below[plane, 8 * x :][: 8 * f], self._right[plane, 8 * y :][: 8 * f]
+        past, guide = (_mean4(grid, y // 2, x // 2, max(f // 2, 1)) for grid in (self._past, self._guide))
+        near, before = binned(left + up), binned(past)
+        under = binned(8 * int(self._quarters[0, y, x]) if plane else guide)
+        n, upper_edge, left_edge = 4 * f, self._below[plane, 4 * x :][: 4 * f], self._right[plane, 4 * y :][: 4 * f]
         gaps = [_forward(s, upper_edge), _forward(s, left_edge)]
         width = [binned(sum(map(abs, gap)) * SEAM_SCALE[s] >> 9) for gap in gaps]
         seam = (12 * kind + width[0]) * 12 + width[1]
@@ -154,11 +164,11 @@ class ResidualSyntax:
         for bit in reversed(range(CLASS_EXTRA[class_])):
             extent += self._extra.decode(self._coder, [8 * class_ + bit]) << bit
         extent += CLASS_START[class_]
-        if extent > 16 * f - 1:
+        if extent > 8 * f - 1:
             raise DamagedFileError("extent out of range")
-        self._activity[plane, y : y + f, x : x + f] = class_
-        self._coefficients(plane, s, 8 * y, 8 * x, extent, binned(left + up + past), gaps)
-        block = self._levels[plane, 8 * y :, 8 * x :][:n, :n].astype(int).tolist()
+        self._quarters[plane, y : y + f, x : x + f] = class_
+        self._coefficients(plane, s, 4 * y, 4 * x, extent, binned(left + up + past), gaps)
+        block = self._levels[plane, 4 * y :, 4 * x :][:n, :n].astype(int).tolist()
         last = [-_edge(s, k) if k % 2 else _edge(s, k) for k in range(n)]
         upper_edge[:] = _backward(s, [sum(block[v][u] * last[v] for v in range(n)) for u in range(n)])
         left_edge[:] = _backward(s, [sum(block[v][u] * last[u] for u in range(n)) for v in range(n)])
@@ -166,7 +176,7 @@ class ResidualSyntax:
     def _coefficients(
         self, plane: int, s: int, y: int, x: int, extent: int, energy: int, gaps: list[list[int]]
     ) -> None:
-        n, kind = 8 << s, s * self._planes + plane
+        n, kind = 4 << s, s * self._planes + plane
         block = self._levels[plane, y : y + n, x : x + n]
         sum_before, state = 0, 0
         for d in range(extent):
@@ -175,7 +185,7 @@ class ResidualSyntax:
                 u = d - v
                 near = binned(_near(block, v, u))
                 twins = (16 * plane + self._twins(plane, n, y, x, v, u)) * 12 + near
-                place = (1024 * plane + 32 * v + u) * 3 + s
+                place = (1024 * plane + 32 * v + u) * 4 + s
                 ahead = 12 + min(min(d, n - 1) - v, 11) if togo == 0 else binned(sum_before)
                 along = (12 * kind + binned(total)) * 24 + ahead
                 bandwise = (12 * kind + min(d, 11)) * 12 + togo
@@ -196,7 +206,7 @@ class ResidualSyntax:
                         (4 * seams + _axis(v, u)) * 3 + third,
                         ((12 * kind + pull) * 12 + near) * 3 + third,
                     ],
-                    3 * (3 * near + s) + third,
+                    3 * (4 * near + s) + third,
                     64 * kind + d,
                 )
                 if not nonzero:
@@ -248,21 +258,21 @@ class ResidualSyntax:
 
 @cache
 def _cosine(s: int, k: int, i: int) -> int:
-    n = 8 << s
+    n = 4 << s
     return round(4096 * sqrt((2 if k else 1) / n) * cos(pi * k * (2 * i + 1) / (2 * n)))
 
 
 def _edge(s: int, k: int) -> int:
-    return round(4096 * sqrt((2 if k else 1) / (8 << s)))
+    return round(4096 * sqrt((2 if k else 1) / (4 << s)))
 
 
 def _forward(s: int, samples: Grid) -> list[int]:
-    n = 8 << s
+    n = 4 << s
     return [sum(_cosine(s, k, i) * int(samples[i]) for i in range(n) if samples[i]) >> 12 for k in range(n)]
 
 
 def _backward(s: int, transform: list[int]) -> list[int]:
-    n = 8 << s
+    n = 4 << s
     return [sum(_cosine(s, k, i) * transform[k] for k in range(n) if transform[k]) >> 16 for i in range(n)]
 
 
