@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Preset:
     """Effort of a fit; the file format knows nothing of it."""
 
+    look_ahead: bool
+    """Learn first what hangs on each place (`importance`)."""
     sweeps: int
     """Sweeps of the motion search over a picture at full size."""
     group: int
@@ -20,11 +22,11 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(sweeps=1, group=16, steps=0, width=8),
-    "fast": Preset(sweeps=2, group=16, steps=600, width=16),
-    "medium": Preset(sweeps=2, group=16, steps=3000, width=24),
-    "slow": Preset(sweeps=4, group=16, steps=12000, width=32),
-    "placebo": Preset(sweeps=4, group=16, steps=40000, width=48),
+    "ultrafast": Preset(look_ahead=False, sweeps=1, group=16, steps=0, width=8),
+    "fast": Preset(look_ahead=True, sweeps=2, group=16, steps=600, width=16),
+    "medium": Preset(look_ahead=True, sweeps=2, group=16, steps=3000, width=24),
+    "slow": Preset(look_ahead=True, sweeps=4, group=16, steps=12000, width=32),
+    "placebo": Preset(look_ahead=True, sweeps=4, group=16, steps=40000, width=48),
 }
 
 

@@ -42,7 +42,7 @@ def quantise(
     for s, size in enumerate(SIZES):
         error_worth = _per_block(weights, size, _means) / np.float32(lam)
         activity = near_bin(_per_block(before, size, pool))
-        blocks = _Blocks(to_blocks(residual, size), s, step, error_worth, activity)
+        blocks = _Blocks(to_blocks(forward(residual, size), size), s, step, error_worth, activity)
         costs.append(blocks.quantise(rates).sum(axis=0))
         coded.append(blocks)
     # Bottom-up: a block is split when its quarters are cheaper together.
@@ -79,9 +79,10 @@ class _Blocks:
     """A residual's blocks of one size."""
 
     def __init__(self, blocks: Floats, s: int, step: float, error_worth: Floats, activity: Ints) -> None:
-        """error_worth: [down, across] bits that an error of 1 is worth; activity: [down, across] bins for `Rates`."""
+        """blocks: [planes, down, across, size, size] coefficients; error_worth: [down, across] bits that an error of 1
+        is worth; activity: [down, across] bins for `Rates`."""
         planes, self._down, self._across, self._size, _ = blocks.shape
-        self._x = forward(blocks).reshape(planes, -1, self._size**2) * np.float32(1 / step)
+        self._x = blocks.reshape(planes, -1, self._size**2) * np.float32(1 / step)
         self._plain = np.zeros(self._x.shape, np.int16)
         self._worth = (error_worth * np.float32(step * step)).reshape(-1)
         self._activity = activity.reshape(-1)

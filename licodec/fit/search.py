@@ -16,7 +16,7 @@ from licodec.model import motion
 from licodec.model.geometry import BLEND, Floats, Geometry, Planes
 from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture
-from licodec.render.warp import positions, warp
+from licodec.render.numpy_renderer import follow
 
 _SHARE_OF_ERROR = (0.6, 0.25)
 """Part of a prediction's squared error that shows in the end, with one reference and with two."""
@@ -55,7 +55,8 @@ class MotionSearch:
             corrections.append(steps)
             own.append(field)
             if two:
-                predictions.append(warp(reference, positions(field.vectors, luma.shape, (1, 1))))
+                everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
+                predictions.append(follow(reference, field.vectors, (1, 1), everything))
         return corrections, _blend(luma, predictions, bit_worth) if two else None
 
 

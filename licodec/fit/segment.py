@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from licodec.entropy.coder import BitEncoder
+from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
 from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
@@ -116,39 +119,67 @@ class SegmentFit:
         """
         contents = Contents(self._renderer, self.symbols)
         pictures: dict[int, Picture] = {}
-        threads = max(1, cv2.getNumThreads())
-        with ThreadPoolExecutor(threads) as pool:
-            # The pictures of a batch do not refer to each other.
+        under_way: deque[tuple[Picture, Future[tuple[Planes, Content[Floats]]]]] = deque()
+
+        def take() -> None:
+            picture, made = under_way.popleft()
+            source, content = made.result()
+            # References are planes; what else there is to a content is of use to the network alone.
+            contents.put(picture, replace(content, apart=None, residual=content.planes[0][:0]))
+            if crops is not None:
+                crops.add(picture.frame, source, content.planes, content.apart, content.residual)
+            if done:
+                done(picture)
+
+        threads, before = max(1, cv2.getNumThreads()), list[Picture]()
+        # NumPy's own threads would only get into the way of these.
+        blas = threadpool_limits(1, user_api="blas")
+        with blas, ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
             for batch in pyramid(self.symbols.groups, self._geometry.batch):
                 pictures.update({p.frame: p for p in batch})
-                for start in range(0, len(batch), threads):
-                    some = batch[start : start + threads]
-                    references = [{r: contents(pictures[r], pictures).planes for r in p.refs} for p in some]
-                    made = pool.map(lambda p, r: self._code_picture(p, contents, r), some, references)
-                    for picture, (source, content) in zip(some, made, strict=True):
-                        # References are planes; what else there is to a content is of use to the network alone.
-                        contents.put(picture, replace(content, apart=None, residual=content.planes[0][:0]))
-                        if crops is not None:
-                            crops.add(picture.frame, source, content.planes, content.apart, content.residual)
-                        if done:
-                            done(picture)
-                if self._bits:
-                    self._coder.code(self._bits, batch, self.symbols.pictures)
+                # What this batch's motion is found by does not know yet of the batch before, which is coded meanwhile.
+                rates = [self._coder.motion_rates(batch[0].level, second) for second in range(2)]
+                coded = behind.submit(self._learn, before)
+                if threads == 1:
+                    coded.result()
+                # The pictures of a batch do not refer to each other.
+                for picture in batch:
+                    references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
+                    job = pool.submit(self._code_picture, picture, contents, references, rates, coded)
+                    under_way.append((picture, job))
+                    if len(under_way) > threads:
+                        take()
+                while under_way:
+                    take()
+                coded.result()
+                before = batch
+            self._learn(before)
         self._motion = contents.motion
 
+    def _learn(self, batch: list[Picture]) -> None:
+        """Code what is decided of a batch, and learn from it."""
+        if self._bits and batch:
+            self._coder.code(self._bits, batch, self.symbols.pictures)
+
     def _code_picture(
-        self, picture: Picture, contents: Contents[Floats], references: dict[int, Planes]
+        self,
+        picture: Picture,
+        contents: Contents[Floats],
+        references: dict[int, Planes],
+        rates: Sequence[MotionRates],
+        coded: Future[None],
     ) -> tuple[Planes, Content[Floats]]:
-        """(source, content) of a picture, whose symbols are set if they were not there."""
+        """(source, content) of a picture, whose symbols are set if they were not there; `coded`: the batch before."""
         source = self._source(picture.frame)
         known = self.symbols.pictures.get(picture.frame)
-        symbols = known or self._find_motion(picture, source, contents.motion, references)
+        symbols = known or self._find_motion(picture, source, contents.motion, references, rates)
         self.symbols.pictures[picture.frame] = symbols
         contents.add(picture)
         fields = contents.motion[picture.frame]
         prediction = self._renderer.predict(fields, symbols.blend, [references[f.target] for f in fields])
         steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
         if not known:
+            coded.result()
             self._quantise(picture, source, prediction.planes, steps)
         content = self._renderer.reconstruct(prediction, fields, symbols, steps)
         self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
@@ -157,12 +188,16 @@ class SegmentFit:
         return source, content
 
     def _find_motion(
-        self, picture: Picture, source: Planes, known: Known, references: dict[int, Planes]
+        self,
+        picture: Picture,
+        source: Planes,
+        known: Known,
+        references: dict[int, Planes],
+        rates: Sequence[MotionRates],
     ) -> PictureSymbols:
         symbols = PictureSymbols.blank(self._geometry, self._config, picture)
         symbols.quantiser = self._offsets.get(picture.frame, 0)
         worth = self._quality.bit_worth(picture.level)
-        rates = [self._coder.motion_rates(picture.level, second) for second in range(2)]
         symbols.corrections, symbols.blend = self._search.search(picture, source[0], known, references, worth, rates)
         return symbols
 
@@ -297,7 +332,7 @@ def fit_segment(
     fit = SegmentFit(geometry, config, source, groups, quality, preset, seed=seed)
     if partial is not None:
         fit.resume(partial)
-    if not fit.complete:
+    if preset.look_ahead and not fit.complete:
         fit.weigh(
             look_ahead(
                 geometry, config, source, groups, quality, preset, lambda done: report("look ahead", done, frames)

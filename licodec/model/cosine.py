@@ -50,10 +50,11 @@ def from_blocks(blocks: npt.NDArray) -> npt.NDArray:
     return blocks.swapaxes(-3, -2).reshape(*lead, down * size, across * size)
 
 
-def forward(blocks: Floats) -> Floats:
-    """DCT of [..., n, n] blocks."""
-    matrix = basis(blocks.shape[-1])
-    return np.matmul(np.matmul(matrix, blocks), matrix.T)
+def forward(planes: Floats, size: int) -> Floats:
+    """[..., rows, columns] with the DCT of each block where it was: large products instead of one for each block."""
+    matrix = basis(size)
+    across = planes.reshape(-1, size) @ matrix.T
+    return np.matmul(matrix, across.reshape(-1, size, planes.shape[-1])).reshape(planes.shape)
 
 
 def inverse(coefficients: Floats) -> Floats:

@@ -50,15 +50,8 @@ class NumpyRenderer(Renderer[Floats]):
         return warp(plane, at, linear)
 
     def _follow(self, planes: Planes, vectors: Vectors, window: Window) -> Planes:
-        out = []
-        for i, plane in enumerate(planes):
-            sx, sy = self.geometry.step(i)
-            rows, columns = window.of((sx, sy))
-            made = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
-            weights = phase_weights(UNIT * sx), phase_weights(UNIT * sy)
-            kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), made)
-            out.append(made)
-        return tuple(out)
+        steps = [self.geometry.step(i) for i in range(len(planes))]
+        return tuple(follow(plane, vectors, step, window.of(step)) for plane, step in zip(planes, steps, strict=True))
 
     def _blend(self, first: Floats, second: Floats, share: Floats) -> tuple[Floats, Floats]:
         kernels.blend(first, second, share)
@@ -144,3 +137,12 @@ def _codes(planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
 def _three(planes: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
     y, u, v = (*planes, _NOTHING, _NOTHING)[:3]
     return y, u, v
+
+
+def follow(plane: Floats, vectors: Vectors, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
+    """A part (rows, columns) of a picture's plane as its reference has it, along the motion vectors of cells."""
+    (sx, sy), (rows, columns) = step, part
+    out = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    weights = phase_weights(UNIT * sx), phase_weights(UNIT * sy)
+    kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), out)
+    return out
