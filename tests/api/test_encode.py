@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import licodec
 from api.conftest import STEPS
 from api.movies import Encoded, encoded, pan, psnr, ultrafast
 from licodec.errors import UsageError
+from licodec.fit.presets import PRESETS
 from licodec.metrics.psnr import psnr as mean_psnr
 from licodec.video.info import VideoInfo
 
@@ -208,7 +210,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[licodec.Prog
     folder = tmp_path_factory.mktemp("told")
     pan(VideoInfo(32, 24, "gray"), range(6)).write(folder / "a.mkv")
     found: list[licodec.Progress] = []
-    licodec.encode(folder / "a.mkv", folder / "a.linr", ultrafast(keyint=3), progress=found.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], look_ahead=True))
+        licodec.encode(folder / "a.mkv", folder / "a.linr", ultrafast(keyint=3), progress=found.append)
     yield found
 
 

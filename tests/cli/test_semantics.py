@@ -182,7 +182,7 @@ def test_damaged_latents_are_found_by_verify(call: Run, encoded: Path, model: st
     assert call("realign", "a.linr", "--semantics", model, "-q").returncode == 0
     assert call("verify", "a.linr").returncode == 0
     front = [c for c in rebuild.split((tmp_path / "a.linr").read_bytes()) if c[0] not in (b"INDX", b"ENDF")]
-    front = [(k, p[:-8] + bytes(8) if k == b"semL" else p) for k, p in front]
+    front = [(k, p[:-8] + b"\xff" * 8 if k == b"semL" else p) for k, p in front]
     whole = rebuild.join([*front, (b"INDX", rebuild.index_of(front[2:])), (b"ENDF", b"")])
     (tmp_path / "b.linr").write_bytes(whole)
     done = call("verify", "b.linr", "--json")
