@@ -28,6 +28,7 @@ from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import level_shapes
+from licodec.model.symbols import FILTER_WEIGHTS
 
 Patch = tuple[str, Any]
 """(dotted name of what is replaced, what replaces it)"""
@@ -129,8 +130,17 @@ def variants() -> dict[str, Variant]:
             lambda: [("licodec.render.numpy_renderer.NumpyRenderer._deblock", _as_it_is)],
             own_format=True,
         ),
+        Variant(
+            "loop filter off",
+            "deblocked pictures as they are; all weights 0",
+            lambda: [("licodec.fit.segment.fit_filter", _no_filter)],
+        ),
     ]
     return {variant.name: variant for variant in found}
+
+
+def _no_filter(*arguments: object) -> np.ndarray:
+    return np.zeros(FILTER_WEIGHTS, np.int32)
 
 
 def _with_config(**changes: int) -> Callable[[], list[Patch]]:

@@ -18,7 +18,7 @@ from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture, pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import FILTER_MAX, FILTER_WEIGHTS, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import QUANTISER_MAX
 
@@ -44,14 +44,16 @@ class PictureCoder:
         self._motion = MotionCoder()
         self._blend = BlendCoder()
         self._residual = [ResidualCoder(len(planes)) for planes in geometry.groups]
-        self._side = TensorCoder(2)
+        self._side, self._filter = TensorCoder(2), TensorCoder(2)
         self._activity: dict[int, list[npt.NDArray[np.uint8]]] = {}
         self._latents: dict[int, npt.NDArray[np.int32]] = {}
+        self._filters: dict[int, npt.NDArray[np.int32]] = {}
         restore(self.models(), shipped() if priors is None else priors)
 
     def models(self) -> dict[str, BinaryModel]:
         """Every adaptive model by name, in the order of the priors file."""
         parts = {"motion": self._motion.models(), "blend": self._blend.models(), "side": self._side.models()}
+        parts["filter"] = self._filter.models()
         for g, residual in enumerate(self._residual):
             parts[("luma", "chroma")[g]] = residual.models()
         return {f"{part}.{name}": model for part, models in parts.items() for name, model in models.items()}
@@ -60,6 +62,7 @@ class PictureCoder:
         """Code one batch of `pyramid` in place; a decoder passes blank pictures."""
         symbols = [pictures[p.frame] for p in batch]
         self.code_side(coder, batch, symbols)
+        self._code_filters(coder, batch, symbols)
         for picture, found in zip(batch, symbols, strict=True):
             moved: npt.NDArray[np.int32] | None = None
             for corrections in found.corrections:
@@ -81,6 +84,25 @@ class PictureCoder:
                 raise DamagedFileError(f"frame {p.frame} of the segment has a quantiser or latent out of range")
             s.quantiser, s.latent = int(quantiser[0]), latent
             self._latents[p.frame] = latent
+
+    def _code_filters(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
+        """Weights of the loop filters, as differences from `last_filters`."""
+        last = self.last_filters(batch[0].level)
+        for g in range(len(self._geometry.groups)):
+            difference = np.stack([s.filters[g] - last[g] for s in symbols], axis=1)
+            self._filter.code(coder, g, difference)
+            for picture, found, weights in zip(batch, symbols, difference.T + last[g], strict=True):
+                if np.abs(weights).max() > FILTER_MAX:
+                    raise DamagedFileError(f"frame {picture.frame} of the segment has a loop filter out of range")
+                found.filters[g] = weights
+        self._filters[batch[0].level] = symbols[-1].filters
+
+    def last_filters(self, level: int) -> npt.NDArray[np.int32]:
+        """[plane groups, 12] what the filters of the next batch are coded after: the latest of its level, or else of
+        the one above it.
+        """
+        nothing = np.zeros((len(self._geometry.groups), FILTER_WEIGHTS), np.int32)
+        return self._filters.get(level, self._filters.get(level - 1, nothing))
 
     def _expected_latent(self, picture: Picture) -> npt.NDArray[np.int32]:
         if not picture.refs:

@@ -22,6 +22,7 @@ from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
 from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
+from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import quantise
 from licodec.fit.search import MotionSearch
@@ -182,6 +183,8 @@ class SegmentFit:
             coded.result()
             self._quantise(picture, source, prediction.planes, steps)
         content = self._renderer.reconstruct(prediction, fields, symbols, steps)
+        if not known:
+            content = replace(content, planes=self._fit_filters(picture, source, content.planes, steps))
         self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
             source[0] - prediction.planes[0]
         )
@@ -215,6 +218,18 @@ class SegmentFit:
             past = self._coder.past(picture, g) if self._bits else np.zeros((2, *cells), np.uint8)
             symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, past, weights)
             symbols.levels[g] = SparseLevels.of(levels)
+
+    def _fit_filters(self, picture: Picture, source: Planes, planes: Planes, steps: Sequence[float]) -> Planes:
+        """The planes of a picture behind the loop filters that suit them, which are its symbols from now on."""
+        filters, last = self.symbols.pictures[picture.frame].filters, self._coder.last_filters(picture.level)
+        out = list(planes)
+        for g, members in enumerate(self._geometry.groups):
+            worth = self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
+            wanted, made = [source[i] for i in members], [planes[i] for i in members]
+            filters[g] = fit_filter(wanted, made, steps[g], worth, last[g])
+            for i in members:
+                out[i] = self._renderer.filter(planes[i], filters[g], steps[g])
+        return tuple(out)
 
     def importance(self) -> Importance:
         """What hangs on each cell of each picture, after `code`."""

@@ -10,8 +10,8 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.synthesis import input_channels, layer_shapes, parameter_shapes
 
-_SAMPLE_MACS = 128
-"""Two bicubic predictions, an inverse transform of 32 x 32 and deblocking, for each sample of a plane."""
+_SAMPLE_MACS = 152
+"""Two bicubic predictions, an inverse transform of 32 x 32, deblocking and the loop filter, for each sample."""
 _CONTENT_BYTES = 12
 """Three float32 for each sample of a picture that others refer to: planes, disagreement, residual."""
 _KEPT_BEYOND_GROUP = 4

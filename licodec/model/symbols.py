@@ -13,6 +13,11 @@ from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture
 from licodec.quant.steps import QUANTISER_MAX, step_of
 
+FILTER_WEIGHTS = 12
+"""Of a plane group's loop filter."""
+FILTER_MAX = 63
+"""Largest magnitude of one: what differs by rounding must not be far apart behind a chain of filters."""
+
 
 @dataclass(frozen=True)
 class SparseLevels:
@@ -51,6 +56,8 @@ class PictureSymbols:
     """For each distinct reference: motion corrections [rows, columns, 2] of each level, finest first."""
     blend: npt.NDArray[np.uint8] | None
     """[rows / 16, columns / 16] 0: mean of both references, 1: the first, 2: the second; None with fewer than two."""
+    filters: npt.NDArray[np.int32]
+    """[plane groups, 12] weights of the loop filter: of limited differences, then of whole ones."""
     sizes: list[npt.NDArray[np.uint8]]
     """For each plane group: [rows / 8, columns / 8] block size index of each cell."""
     levels: list[SparseLevels]
@@ -67,6 +74,7 @@ class PictureSymbols:
                 [np.zeros((*shape, 2), np.int16) for shape in geometry.node_shapes] for _ in range(references)
             ],
             blend=np.zeros(geometry.blend_shape, np.uint8) if references == 2 else None,
+            filters=np.zeros((len(geometry.groups), FILTER_WEIGHTS), np.int32),
             sizes=[np.full(geometry.cells(g), len(SIZES) - 1, np.uint8) for g in range(len(geometry.groups))],
             levels=[
                 SparseLevels((len(planes), *geometry.padded(g)), np.empty(0, np.int32), np.empty(0, np.int16))

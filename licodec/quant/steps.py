@@ -18,6 +18,8 @@ SIZE_OF = np.array([0, HALF_STEP + 0.06, 2 * HALF_STEP + 0.05], np.float32)
 much of what is less to 0, and the mean of what stays lies higher."""
 LATENT_STEP = 1 / 16
 """Quantisation step of the latents."""
+FILTER_STEP = 1 / 128
+"""Quantisation step of the loop filter's weights."""
 STEPS_PER_OCTAVE = 16
 """Quantiser indices by which a coefficient step doubles."""
 QUANTISER_MAX = 223

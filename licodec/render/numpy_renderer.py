@@ -13,6 +13,7 @@ from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE, input_channels
 from licodec.render import kernels
 from licodec.render.deblock import smooth
+from licodec.render.loop_filter import filtered
 from licodec.render.network import Network
 from licodec.render.renderer import Content, Renderer
 from licodec.render.resample import View, view_planes
@@ -66,6 +67,9 @@ class NumpyRenderer(Renderer[Floats]):
         smooth(plane, left, most, uneven)
         smooth(plane.T, above.T, most, uneven)
         return plane
+
+    def _filter(self, plane: Floats, weights: Floats, most: float) -> Floats:
+        return filtered(plane, weights, most)
 
     def synthesise(
         self,

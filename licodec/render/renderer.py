@@ -1,7 +1,7 @@
 """The steps of rendering, from symbols to a picture.
 
     predict        what the references say, warped along the motion and blended
-    reconstruct    the content: prediction and residual, deblocked; what other pictures refer to
+    reconstruct    the content: prediction and residual, deblocked and filtered; what other pictures refer to
     between        the content at a time between two pictures
     synthesise     the picture: content and what the network makes of it for a latent
     view           the picture at another size, or a region of it
@@ -29,7 +29,8 @@ from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
-from licodec.quant.steps import coefficients_of
+from licodec.quant.steps import FILTER_STEP, coefficients_of
+from licodec.render import loop_filter
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.flow import DENSITY, Motion
@@ -97,7 +98,7 @@ class Renderer(ABC, Generic[Array]):
         window: Window,
     ) -> Content[Array]:
         """The content of a picture, right in a window: `predict`, then `reconstruct`."""
-        around = window.before_deblocking(self.geometry)
+        around = window.before_filters(self.geometry)
         prediction = self.predict(fields, symbols.blend, references, around)
         return self.reconstruct(prediction, fields, symbols, steps, window)
 
@@ -132,13 +133,14 @@ class Renderer(ABC, Generic[Array]):
         steps: Sequence[float],
         window: Window | None = None,
     ) -> Content[Array]:
-        """The content of a picture: prediction and residual, deblocked; `steps`: of each plane group's coefficients.
+        """The content of a picture: prediction and residual, deblocked and filtered; `steps`: of each plane group's
+        coefficients.
 
         The content is what other pictures refer to: a network inside the prediction loop would be applied to its
         own output again and again (tried: it sharpens until it loses). `window`: where it is wanted (default:
-        everywhere); then the prediction is that of `window.before_deblocking`.
+        everywhere); then the prediction is that of `window.before_filters`.
         """
-        around = self.whole if window is None else window.before_deblocking(self.geometry)
+        around = self.whole if window is None else window.before_filters(self.geometry)
         parts, planes = [], []
         for g, members in enumerate(self.geometry.groups):
             step = self.geometry.step(members[0])
@@ -146,9 +148,16 @@ class Renderer(ABC, Generic[Array]):
             left, above = strengths(self.geometry, g, fields, symbols, around)
             for i in members:
                 plane = self._add(prediction.planes[i], parts[i])
-                planes.append(self._deblock(plane, left, above, *limits(steps[g])))
+                plane = self._deblock(plane, left, above, *limits(steps[g]))
+                planes.append(self.filter(plane, symbols.filters[g], steps[g]))
         content = Content(tuple(planes), prediction.apart, parts[0], window or self.whole)
         return content if around == self.whole else self._placed(content, around)
+
+    def filter(self, plane: Array, weights: npt.NDArray[np.int32], step: float) -> Array:
+        """A plane of a group behind the group's loop filter."""
+        if not weights.any():
+            return plane
+        return self._filter(plane, weights.astype(np.float32) * np.float32(FILTER_STEP), loop_filter.limit(step))
 
     def _placed(self, content: Content[Array], window: Window) -> Content[Array]:
         """Arrays of a window, in ones of the picture's size."""
@@ -342,6 +351,10 @@ class Renderer(ABC, Generic[Array]):
     @abstractmethod
     def _deblock(self, plane: Array, left: Floats, above: Floats, most: float, uneven: float) -> Array:
         """A plane smoothed by `deblock.smooth` across its left edges, then its upper ones; the plane may be reused."""
+
+    @abstractmethod
+    def _filter(self, plane: Array, weights: Floats, most: float) -> Array:
+        """`loop_filter.filtered`."""
 
     @abstractmethod
     def _as_tensor(self, array: Array) -> torch.Tensor: ...

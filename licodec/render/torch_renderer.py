@@ -24,6 +24,7 @@ from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.flow import Motion
 from licodec.render.fused import Fused
+from licodec.render.loop_filter import OFFSETS, REACH
 from licodec.render.network import Network, without_tf32
 from licodec.render.renderer import Content, Renderer
 from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
@@ -46,6 +47,7 @@ class TorchRenderer(Renderer[Tensor]):
         self.device, self.network_type = torch.device(device), network_type
         self._halves: dict[torch.Size, Tensor] = {}
         self._smooth: Callable[..., Tensor] = Fused(_smooth) if fused else _smooth
+        self._filtered: Callable[..., Tensor] = Fused(_filtered) if fused else _filtered
         self._pictures = Tiles(1 << 16)
         self._tiles, self._bands = Tiles(geometry.shapes[0][0]), Tiles(BAND)
         self._upsampler = Upsampler(self.device)
@@ -137,6 +139,9 @@ class TorchRenderer(Renderer[Tensor]):
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
         plane = self._smooth(plane, self.upload(left), most, uneven)
         return self._smooth(plane.T, self.upload(above).T, most, uneven).T
+
+    def _filter(self, plane: Tensor, weights: npt.NDArray[np.float32], most: float) -> Tensor:
+        return self._filtered(plane, self.upload(weights), most)
 
     def _residual(
         self, sizes: npt.NDArray[np.uint8], levels: SparseLevels, step: float, part: tuple[slice, slice]
@@ -248,6 +253,22 @@ def _smooth(plane: Tensor, strength: Tensor, most: float, uneven: float) -> Tens
     out = plane.clone()
     out[:, reach] += change.flatten(1)
     return out
+
+
+def _filtered(plane: Tensor, weights: Tensor, most: float) -> Tensor:
+    """`loop_filter.filtered`."""
+    rows, columns = plane.shape
+    around = F.pad(plane[None, None], (REACH,) * 4, mode="replicate")[0, 0]
+
+    def neighbour(dy: int, dx: int) -> Tensor:
+        return around[REACH + dy : REACH + dy + rows, REACH + dx : REACH + dx + columns] - plane
+
+    out = plane
+    for k, (dy, dx) in enumerate(OFFSETS.tolist()):
+        before, after = neighbour(dy, dx), neighbour(-dy, -dx)
+        out = out + weights[k] * (before.clip(-most, most) + after.clip(-most, most))
+        out = out + weights[len(OFFSETS) + k] * (before + after)
+    return out.clip(0, PEAK)
 
 
 def _ramp(value: Tensor, end: Tensor | float) -> Tensor:

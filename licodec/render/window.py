@@ -12,8 +12,9 @@ import numpy.typing as npt
 from licodec.model.geometry import BLEND, Geometry
 from licodec.model.motion import NODE, UNIT
 
-_DEBLOCK = 16
-"""Luma samples around a place that decide how its edges are smoothed: a chroma cell."""
+_FILTERS = 16
+"""Luma samples around a place, a chroma cell, of which some decide how its edges are smoothed, and the edges of what
+its loop filter reads."""
 _CUBIC = 2
 """Samples around a position that bicubic reading takes, of the coarsest plane."""
 _NETWORK = 6
@@ -91,9 +92,9 @@ class Window:
         """What of a picture's content is needed to show this."""
         return _cut(self, _NETWORK, BLEND, geometry)
 
-    def before_deblocking(self, geometry: Geometry) -> Window:
-        """What is needed so that this is right when edges have been smoothed."""
-        return _cut(self, _DEBLOCK, BLEND, geometry)
+    def before_filters(self, geometry: Geometry) -> Window:
+        """What is needed so that this is right behind deblocking and loop filter."""
+        return _cut(self, _FILTERS, BLEND, geometry)
 
     def followed(self, vectors: npt.NDArray, geometry: Geometry) -> Window:
         """What this reads of a reference along motion vectors (quarter samples)."""

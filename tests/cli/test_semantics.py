@@ -13,6 +13,7 @@ from semantics import models
 from semantics.samples import directions, faded, held, write
 
 from licodec.semantics import tracks
+from licodec.semantics.chunk import VALUE_MAX, ChunkReader, write_chunk
 
 from .conftest import Run, events, one_error
 
@@ -175,6 +176,16 @@ def test_refused(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def beyond_range(payload: bytes) -> bytes:
+    """A chunk `semL` of a segment of 8 frames, of which a latent is larger than the format holds."""
+    chunk = ChunkReader(payload, [8])
+    head, (latents,) = chunk.head(), chunk.segments()
+    latents.codes[0, 0] = VALUE_MAX + 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("licodec.semantics.chunk.VALUE_MAX", 2 * VALUE_MAX)
+        return write_chunk(head, [latents])
+
+
 def test_damaged_latents_are_found_by_verify(call: Run, encoded: Path, model: str, tmp_path: Path) -> None:
     from container import rebuild
 
@@ -182,7 +193,7 @@ def test_damaged_latents_are_found_by_verify(call: Run, encoded: Path, model: st
     assert call("realign", "a.linr", "--semantics", model, "-q").returncode == 0
     assert call("verify", "a.linr").returncode == 0
     front = [c for c in rebuild.split((tmp_path / "a.linr").read_bytes()) if c[0] not in (b"INDX", b"ENDF")]
-    front = [(k, p[:-8] + b"\xff" * 8 if k == b"semL" else p) for k, p in front]
+    front = [(k, beyond_range(p) if k == b"semL" else p) for k, p in front]
     whole = rebuild.join([*front, (b"INDX", rebuild.index_of(front[2:])), (b"ENDF", b"")])
     (tmp_path / "b.linr").write_bytes(whole)
     done = call("verify", "b.linr", "--json")

@@ -15,7 +15,7 @@ from licodec.fit.segment import fit_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, to_working
 from licodec.model.pyramid import pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import FILTER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
 from licodec.video.info import ChromaFormat, VideoInfo
 
@@ -84,6 +84,7 @@ def assert_same_picture(p: PictureSymbols, q: PictureSymbols) -> None:
     assert (p.blend is None) == (q.blend is None)
     if p.blend is not None and q.blend is not None:
         np.testing.assert_array_equal(p.blend, q.blend)
+    np.testing.assert_array_equal(p.filters, q.filters)
     for x, y in zip(p.sizes, q.sizes, strict=True):
         np.testing.assert_array_equal(x, y)
     for a, b in zip(p.levels, q.levels, strict=True):
@@ -131,6 +132,7 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
             p.corrections = [[sparse(n.shape, 8190).astype(np.int16) for n in nodes] for nodes in p.corrections]
             if p.blend is not None:
                 p.blend = (random.integers(0, 3, p.blend.shape) * (random.random() < 0.7)).astype(np.uint8)
+            p.filters = sparse(p.filters.shape, FILTER_MAX).astype(np.int32)
             for g in range(len(geometry.groups)):
                 p.sizes[g] = _sizes(random, geometry.cells(g))
                 p.levels[g] = on_trellis(p.sizes[g], sparse(p.levels[g].shape, 16383))

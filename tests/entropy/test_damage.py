@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from licodec.entropy.reference import decode_segment
+from licodec.entropy.segment import LATENT_LIMIT, write_segment
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
+from licodec.model.symbols import FILTER_MAX
+from licodec.quant.steps import QUANTISER_MAX
 from licodec.video.info import VideoInfo
 
 from .samples import CONFIG, assert_same, decoded, encoded
@@ -104,3 +107,25 @@ def test_what_no_encoder_says_is_refused_by_name() -> None:
         if not wanted:
             return
     pytest.fail(f"never said: {wanted}")
+
+
+@pytest.mark.parametrize("beyond", ["quantiser", "latent", "filter"])
+def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
+    """Whoever writes a file can write any number."""
+    payload, geometry, config = sample
+    symbols = decoded(payload, geometry, config, FRAMES)
+    picture = symbols.pictures[1]
+    if beyond == "quantiser":
+        picture.quantiser = QUANTISER_MAX + 1
+    elif beyond == "latent":
+        picture.latent[3] = LATENT_LIMIT + 1
+    else:
+        picture.filters[1, 11] = -FILTER_MAX - 1
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("QUANTISER_MAX", "LATENT_LIMIT", "FILTER_MAX"):
+            patch.setattr(f"licodec.entropy.segment.{limit}", 1 << 20)
+        written = write_segment(symbols, geometry, config)
+    with pytest.raises(DamagedFileError, match="out of range"):
+        decoded(written, geometry, config, FRAMES)
+    with pytest.raises(DamagedFileError, match="out of range"):
+        decode_segment(written, geometry, config, FRAMES)

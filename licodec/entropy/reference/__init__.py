@@ -21,7 +21,7 @@ from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture, pyramid
-from licodec.model.symbols import QUANTISER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import FILTER_MAX, QUANTISER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
 
 __all__ = ["Model", "RangeDecoder", "decode_segment"]
 
@@ -87,12 +87,13 @@ class PictureSyntax:
 
     def __init__(self, coder: RangeDecoder, geometry: Geometry, config: ModelConfig) -> None:
         self._geometry, self._config = geometry, config
-        self._side = TensorSyntax(coder, 2, "side.")
+        self._side, self._filter = TensorSyntax(coder, 2, "side."), TensorSyntax(coder, 2, "filter.")
         self._motion = MotionSyntax(coder)
         self._blend = BlendSyntax(coder)
         names = ("luma.", "chroma.")
         self._residual = [ResidualSyntax(coder, len(p), name) for p, name in zip(geometry.groups, names, strict=False)]
         self._latents: dict[int, Grid] = {}
+        self._filters: dict[int, Grid] = {}
         self._activity: dict[int, list[Grid]] = {}
 
     def decode(self, batch: Sequence[Picture]) -> dict[int, PictureSymbols]:
@@ -100,6 +101,7 @@ class PictureSyntax:
         level = min(batch[0].level, 7)
         out = {p.frame: PictureSymbols.blank(self._geometry, self._config, p) for p in batch}
         self._decode_side(batch, out)
+        self._decode_filters(batch, out)
         for picture in batch:
             found = out[picture.frame]
             for second in range(len(found.corrections)):
@@ -120,6 +122,18 @@ class PictureSyntax:
                 raise DamagedFileError("quantiser or latent out of range")
             out[p.frame].quantiser, out[p.frame].latent = int(quantisers[i, 0]), latent
             self._latents[p.frame] = latent
+
+    def _decode_filters(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
+        level = batch[0].level
+        last = self._filters.get(level, self._filters.get(level - 1))
+        for group in range(len(self._geometry.groups)):
+            differences = self._filter.decode(group, (12, len(batch)))
+            for i, p in enumerate(batch):
+                weights = differences[:, i] + (0 if last is None else last[group])
+                if np.abs(weights).max() > FILTER_MAX:
+                    raise DamagedFileError("loop filter out of range")
+                out[p.frame].filters[group] = weights
+        self._filters[level] = out[batch[-1].frame].filters.astype(np.int64)
 
     def _decode_residual(self, picture: Picture, group: int, level: int, out: PictureSymbols) -> None:
         rows, columns = self._geometry.padded(group)

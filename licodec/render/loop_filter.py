@@ -1,0 +1,88 @@
+"""The loop filter: what prediction and quantisation do to a picture is taken back before others refer to it.
+
+One filter for each plane group of a picture. A sample is moved towards its twelve neighbours within two samples (a
+diamond), or away from them, with equal weights for neighbours on opposite sides: by their differences up to a small
+part of the quantisation step, which smooths what is not an edge, and by their whole differences. The adaptive loop
+filter of VVC (Karczewicz et al., "VVC In-Loop Filters", IEEE TCSVT 31, 2021) without classes.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from licodec.jit import compiled
+from licodec.model.geometry import PEAK, Floats
+
+REACH = 2
+"""Samples that a sample looks at in each direction."""
+OFFSETS = np.array([(-2, 0), (-1, -1), (-1, 0), (-1, 1), (0, -2), (0, -1)], np.int64)
+"""(down, right) of the neighbours of which each counts with the one opposite."""
+
+
+def limit(step: float) -> float:
+    """Up to which a difference counts for the first half of the weights."""
+    return 0.12 * step
+
+
+def padded(plane: Floats) -> Floats:
+    """A plane with its edges repeated."""
+    return np.asarray(cv2.copyMakeBorder(plane, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE))
+
+
+def filtered(plane: Floats, weights: Floats, most: float) -> Floats:
+    """A plane behind its filter: weights [12] for the differences limited to `most`, and for the whole ones."""
+    out = np.empty(plane.shape, np.float32)
+    _filter(padded(plane), OFFSETS, weights, np.float32(most), np.float32(PEAK), out)
+    return out
+
+
+@compiled
+def _filter(
+    plane: Floats, offsets: npt.NDArray[np.int64], weights: Floats, most: np.float32, peak: np.float32, out: Floats
+) -> None:
+    rows, columns = out.shape
+    for y in range(rows):
+        centre, line = plane[y + REACH, REACH : REACH + columns], out[y]
+        line[:] = centre
+        for k in range(len(offsets)):
+            limited, whole = weights[k], weights[len(offsets) + k]
+            if limited == 0 and whole == 0:
+                continue
+            a, b = _pair(plane, y, columns, offsets[k])
+            for x in range(columns):
+                before, after = a[x] - centre[x], b[x] - centre[x]
+                line[x] += limited * (_limit(before, most) + _limit(after, most)) + whole * (before + after)
+        for x in range(columns):
+            line[x] = min(max(line[x], np.float32(0)), peak)
+
+
+@compiled
+def features(plane: Floats, offsets: npt.NDArray[np.int64], most: float, stride: int, out: Floats) -> None:
+    """What each weight adds to the samples of a padded plane, for a weight of 1; out: [12, rows / stride, columns]."""
+    count, rows, columns = out.shape
+    for k in range(count // 2):
+        for y in range(rows):
+            centre = plane[y * stride + REACH, REACH : REACH + columns]
+            a, b = _pair(plane, y * stride, columns, offsets[k])
+            limited, whole = out[k, y], out[count // 2 + k, y]
+            for x in range(columns):
+                before, after = a[x] - centre[x], b[x] - centre[x]
+                limited[x] = _limit(before, np.float32(most)) + _limit(after, np.float32(most))
+                whole[x] = before + after
+
+
+@compiled
+def _pair(plane: Floats, y: int, columns: int, offset: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Two opposite neighbours of every sample of a row."""
+    dy, dx = offset
+    return (
+        plane[y + REACH + dy, REACH + dx : REACH + dx + columns],
+        plane[y + REACH - dy, REACH - dx : REACH - dx + columns],
+    )
+
+
+@compiled
+def _limit(value: np.float32, most: np.float32) -> np.float32:
+    return min(max(value, -most), most)
