@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.jit import compiled, compiled_with_arrays
 from licodec.model.geometry import Floats
 from licodec.model.symbols import FILTER_MAX, FILTER_WEIGHTS
 from licodec.quant.steps import FILTER_STEP
@@ -44,7 +44,7 @@ def fit_filter(
     return min(found, key=lambda costed: costed[0])[1]
 
 
-@compiled
+@compiled_with_arrays
 def _descend(
     products: npt.NDArray[np.float64],
     sums: npt.NDArray[np.float64],

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.jit import compiled, compiled_with_arrays
 from licodec.model.geometry import Floats
 from licodec.model.motion import LEVELS, LIMIT, NODE, UNIT, Vectors
 
@@ -35,7 +35,7 @@ _ALL = 1 + _OWN * (LEVELS - 1) + 1
 """Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
 
 
-@compiled
+@compiled_with_arrays
 def sweep(
     luma: Samples,
     there: Phases,
@@ -156,7 +156,7 @@ def offset(move: int, first: int, last: int, length: int) -> int:
     return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
 
 
-@compiled
+@compiled_with_arrays
 def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:
     """[rows, columns, _OWN, 2] of each node of reach x reach cells."""
     out = np.empty((rows, columns, _OWN, 2), np.int32)
@@ -181,7 +181,7 @@ def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDAr
     return out
 
 
-@compiled
+@compiled_with_arrays
 def best_trees(
     luma: Samples,
     there: Phases,
@@ -264,7 +264,9 @@ def _gather(
     """Candidates of a node: those of the node above, then its own."""
     above = _count(d + 1)
     if d < LEVELS - 1:
-        sums[d, y, x, :above] = sums[d + 1, y // 2, x // 2, :above]
+        for k in range(above):
+            for axis in range(2):
+                sums[d, y, x, k, axis] = sums[d + 1, y // 2, x // 2, k, axis]
     inside = row < own.shape[0] and column < own.shape[1]
     for k in range(_OWN if d else 1):
         for axis in range(2):

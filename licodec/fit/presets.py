@@ -23,8 +23,8 @@ class Preset:
 
 PRESETS = {
     "ultrafast": Preset(look_ahead=False, sweeps=1, group=16, steps=0, width=8),
-    "fast": Preset(look_ahead=True, sweeps=2, group=16, steps=600, width=16),
-    "medium": Preset(look_ahead=True, sweeps=2, group=16, steps=3000, width=24),
+    "fast": Preset(look_ahead=True, sweeps=2, group=16, steps=600, width=8),
+    "medium": Preset(look_ahead=True, sweeps=2, group=16, steps=3000, width=8),
     "slow": Preset(look_ahead=True, sweeps=4, group=16, steps=12000, width=32),
     "placebo": Preset(look_ahead=True, sweeps=4, group=16, steps=40000, width=48),
 }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from licodec.entropy.kernels import BIN
 from licodec.entropy.residual import Rates, near_bin, pool
 from licodec.fit.trellis import dependent_levels
-from licodec.jit import compiled
+from licodec.jit import compiled, compiled_with_arrays
 from licodec.model.cosine import CELL, SIZES, diagonal_index, forward, to_blocks
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -131,7 +131,7 @@ def _scan(size: int) -> npt.NDArray[np.int64]:
     return np.stack([v + u, v, u], axis=1)
 
 
-@compiled
+@compiled_with_arrays
 def _cheapest(
     x: Floats,
     worth: Floats,

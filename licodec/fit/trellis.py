@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from licodec.entropy.kernels import BIN, NEXT_STATES
 from licodec.entropy.residual import Rates
-from licodec.jit import compiled
+from licodec.jit import compiled_with_arrays
 from licodec.quant.steps import HALF_STEP, SIZE_OF
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -40,7 +40,7 @@ def dependent_levels(
     return levels
 
 
-@compiled
+@compiled_with_arrays
 def _viterbi(
     x: Floats,
     plain: Levels,

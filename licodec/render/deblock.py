@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.jit import compiled, compiled_with_arrays
 from licodec.model.cosine import CELL
 from licodec.model.geometry import Floats, Geometry
 from licodec.model.motion import UNIT, Field
@@ -48,7 +48,7 @@ def strengths(
     return left, above
 
 
-@compiled
+@compiled_with_arrays
 def _mark_coded(
     sizes: npt.NDArray[np.uint8],
     index: npt.NDArray[np.int32],

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba.core import config, types
 from numba.extending import intrinsic
 
-from licodec.jit import compiled
+from licodec.jit import compiled, compiled_with_arrays
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,7 +33,7 @@ def _plain(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
 _fma = _plain if config.DISABLE_JIT else _fused
 
 
-@compiled
+@compiled_with_arrays
 def warp(
     plane: Floats,
     vectors: npt.NDArray[np.int32],

@@ -45,7 +45,8 @@ def _filter(
     rows, columns = out.shape
     for y in range(rows):
         centre, line = plane[y + REACH, REACH : REACH + columns], out[y]
-        line[:] = centre
+        for x in range(columns):
+            line[x] = centre[x]
         for k in range(len(offsets)):
             limited, whole = weights[k], weights[len(offsets) + k]
             if limited == 0 and whole == 0:

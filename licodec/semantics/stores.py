@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.jit import compiled_with_arrays
 from licodec.semantics.embedder import Vectors, needs
 from licodec.semantics.fingerprint import Fingerprint
 
@@ -79,7 +79,7 @@ class NumpyStore:
         return self._heads[best], found[best]
 
 
-@compiled
+@compiled_with_arrays
 def _cosines(projected: Any, codes: Any, scale: Any, first_row: Any, first_latent: Any, first_code: Any) -> Any:
     out = np.empty(len(scale), np.float32)
     for part in range(len(first_row) - 1):
