@@ -13,7 +13,6 @@ BD-rates against the full model. A variant of the network can only differ where 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quick:
             options.clips, options.frames, options.preset, options.max_time = "carphone", 9, "ultrafast", 5.0
         clips = clips_of(SUITE, None, options.frames, only=options.clips.split(","))
-        run = shlex.join(["python", "-m", "benchmarks.ablation", *(sys.argv[1:] if arguments is None else arguments)])
+        run = results.command_line("ablation", arguments)
         jsonl = options.out / "ablation.jsonl"
         # Without the full model there is nothing to compare with.
         chosen = [Ablated(name, options.preset, options.max_time) for name in dict.fromkeys([FULL, *names])]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [clip] = clips_of(options.suite, None, options.frames, only=[options.clip])
         prepared = prepare(clip, options.work / "clips")
         size = int(options.bpp * prepared.frames * prepared.info.width * prepared.info.height / 8)
-        run = shlex.join(["python", "-m", "benchmarks.convergence", *(arguments or sys.argv[1:])])
+        run = results.command_line("convergence", arguments)
         jsonl = options.out / "convergence.jsonl"
         chosen = contenders(size, options.bpp, times, presets)
         measure_missing(prepared, chosen, jsonl, options.work, run, options.redo)

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     frames = options.frames or (QUICK_FRAMES if options.quick else FRAMES)
     jsonl = options.out / f"{'interpolate-quick' if options.quick else 'interpolate'}.jsonl"
-    run = " ".join(["python -m benchmarks.interpolate", *(sys.argv[1:] if arguments is None else arguments)])
+    run = results.command_line("interpolate", arguments)
     try:
         for name in options.clips.split(","):
             pictures: list[tuple[str, list[Rgb]]] = []

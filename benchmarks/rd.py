@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clips = _clips(options)
         # Clips of a few frames have no place in the means of whole ones.
         jsonl = options.out / f"{options.name or ('quick' if options.quick else 'rd')}.jsonl"
-        run = shlex.join(["python", "-m", "benchmarks.rd", *(sys.argv[1:] if arguments is None else arguments)])
+        run = results.command_line("rd", arguments)
         for clip in clips:
             measure_missing(prepare(clip, options.work / "clips"), chosen, jsonl, options.work, run, options.redo)
         for path in write_report(jsonl):

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -104,6 +106,15 @@ def append(path: Path, result: DataclassInstance) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps(asdict(result)) + "\n")
+
+
+def command_line(benchmark: str, arguments: Sequence[str] | None) -> str:
+    """What was typed to run a module of `benchmarks`; of folders of this machine only the last name."""
+    words = []
+    for word in sys.argv[1:] if arguments is None else arguments:
+        option, sign, value = word.rpartition("=")
+        words.append(f"{option}{sign}{Path(value).name}" if Path(value).is_absolute() else word)
+    return shlex.join(["python", "-m", f"benchmarks.{benchmark}", *words])
 
 
 def machine() -> str:

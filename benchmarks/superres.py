@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     frames = options.frames or (QUICK_FRAMES if options.quick else FRAMES)
     jsonl = options.out / f"{'superres-quick' if options.quick else 'superres'}.jsonl"
-    run = " ".join(["python -m benchmarks.superres", *(sys.argv[1:] if arguments is None else arguments)])
+    run = results.command_line("superres", arguments)
     try:
         for name in options.clips.split(","):
             pictures: list[tuple[str, list[Rgb]]] = []

@@ -14,23 +14,15 @@ def compiled(function: _Function) -> _Function:
     """`function` as machine code, made at its first call and kept on disk where numba finds a place to write.
 
     It must not make arrays: those that it is given, and views of them, are used without counting references, which
-    would take half of the time of small functions (an atomic operation each). See `compiled_with_arrays`.
+    would take half of the time of small functions (an atomic operation each).
 
     It runs without the interpreter's lock. Integers wrap at 64 bits as NumPy's do. What is kept is made anew when the
     file of `function` changes, but not when that of another one does: what calls each other belongs into one file.
     """
-    return _compiled(function, _nrt=False)
-
-
-def compiled_with_arrays(function: _Function) -> _Function:
-    """`compiled`, for a function that makes arrays."""
-    return _compiled(function)
-
-
-def _compiled(function: _Function, **options: bool) -> _Function:
+    options = {"nogil": True, "_nrt": False}
     try:
-        cached: _Function = numba.njit(cache=True, nogil=True, **options)(function)
+        cached: _Function = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no directory that numba could keep it in
-        uncached: _Function = numba.njit(nogil=True, **options)(function)
+        uncached: _Function = numba.njit(**options)(function)
         return uncached
     return cached

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled, compiled_with_arrays
+from licodec.jit import compiled
 from licodec.model.geometry import Floats
 from licodec.model.symbols import FILTER_MAX, FILTER_WEIGHTS
 from licodec.quant.steps import FILTER_STEP
@@ -31,29 +31,27 @@ def fit_filter(
     for plane, goal in zip(planes, wanted, strict=True):
         stride = -(-plane.size // _SAMPLES)
         error = goal[::stride] - plane[::stride]
-        out = np.empty((FILTER_WEIGHTS, *error.shape), np.float32)
-        loop_filter.features(loop_filter.padded(plane), loop_filter.OFFSETS, loop_filter.limit(step), stride, out)
-        columns = out.reshape(FILTER_WEIGHTS, -1)
+        columns = loop_filter.features(plane, loop_filter.limit(step), stride).reshape(FILTER_WEIGHTS, -1)
         # As if the rows in between were like these.
         products += stride * (columns @ columns.T)
         sums += stride * (columns @ error.ravel())
     products += np.diag(1e-3 * products.diagonal() + 1e-6)
     products, sums = products * FILTER_STEP**2, sums * FILTER_STEP
     free = np.clip(np.rint(np.linalg.solve(products, sums)), -FILTER_MAX, FILTER_MAX)
-    found = [_descend(products, sums, start.astype(np.int32), last, bit_worth) for start in (free, last)]
-    return min(found, key=lambda costed: costed[0])[1]
+    starts = [start.astype(np.int32) for start in (free, last)]
+    costs = [_descend(products, sums, last, bit_worth, weights) for weights in starts]
+    return starts[int(np.argmin(costs))]
 
 
-@compiled_with_arrays
+@compiled
 def _descend(
     products: npt.NDArray[np.float64],
     sums: npt.NDArray[np.float64],
-    start: npt.NDArray[np.int32],
     last: npt.NDArray[np.int32],
     bit_worth: float,
-) -> tuple[float, npt.NDArray[np.int32]]:
-    """(cost, weights) from a start downhill, one weight at a time."""
-    weights = start.copy()
+    weights: npt.NDArray[np.int32],
+) -> float:
+    """Change weights one at a time, downhill; their cost."""
     for _ in range(_SWEEPS):
         settled = True
         for k in range(len(weights)):
@@ -74,7 +72,7 @@ def _descend(
         cost += bit_worth * _bits(weights[k] - last[k]) - 2 * sums[k] * weights[k]
         for j in range(len(weights)):
             cost += weights[k] * products[k, j] * weights[j]
-    return cost, weights
+    return cost
 
 
 @compiled

@@ -44,7 +44,16 @@ def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sw
         # One more where it costs little: sweeps go to and fro, and what is found at one end must reach the other.
         for i in range(sweeps + (scale > 0)):
             stride = _FAR if found is None and not i else _NEAR
-            sweep(heres[scale], theres[scale], begin, vectors, float(bit_worth), i % 2 == 1, stride)
+            sweep(
+                heres[scale],
+                theres[scale],
+                begin,
+                vectors,
+                float(bit_worth),
+                i % 2 == 1,
+                stride,
+                np.empty((5, 2), np.int64),
+            )
         found = vectors
     assert found is not None
     return found

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.matching import match, phases, to_bytes
-from licodec.fit.motion_kernels import best_trees, candidates
+from licodec.fit.motion_kernels import Trees, best_trees, candidates
 from licodec.model.geometry import Floats
 from licodec.model.motion import LIMIT, Vectors, level_shapes
 
@@ -50,5 +50,6 @@ def search_field(
     own = tuple(candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
     steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
     errors = np.empty((0, 0), np.int16) if first is None else np.rint(luma - first).astype(np.int16)
-    best_trees(here, there, errors, base, own, steps, float(bit_worth), share, rates.nonzero, rates.size, rates.split)
+    bits = rates.nonzero, rates.size, rates.split
+    best_trees(here, there, errors, base, own, steps, float(bit_worth), share, *bits, Trees.room())
     return list(steps)

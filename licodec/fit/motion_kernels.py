@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled, compiled_with_arrays
+from licodec.jit import compiled
 from licodec.model.geometry import Floats
 from licodec.model.motion import LEVELS, LIMIT, NODE, UNIT, Vectors
 
 Samples = npt.NDArray[np.uint8]
 """[rows, columns]"""
+Ints = npt.NDArray[np.int64]
 Phases = npt.NDArray[np.uint8]
 """[UNIT, UNIT, rows, columns] the plane read at each fraction (y, x) of a sample, with BORDER on all sides."""
 
@@ -35,7 +37,7 @@ _ALL = 1 + _OWN * (LEVELS - 1) + 1
 """Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
 
 
-@compiled_with_arrays
+@compiled
 def sweep(
     luma: Samples,
     there: Phases,
@@ -44,11 +46,11 @@ def sweep(
     bit_worth: float,
     backwards: bool,
     stride: int,
+    tried: Ints,
 ) -> None:
-    """Improve every node's vector in turn; `stride`: samples of the largest step."""
+    """Improve every node's vector in turn; `stride`: samples of the largest step; tried: [5, 2] room."""
     rows, columns = vectors.shape[:2]
     one = 1 if backwards else -1
-    tried = np.empty((5, 2), np.int64)
     for i in range(rows * columns):
         k = rows * columns - 1 - i if backwards else i
         r, c = k // columns, k % columns
@@ -156,17 +158,21 @@ def offset(move: int, first: int, last: int, length: int) -> int:
     return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
 
 
-@compiled_with_arrays
 def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:
     """[rows, columns, _OWN, 2] of each node of reach x reach cells."""
     out = np.empty((rows, columns, _OWN, 2), np.int32)
-    cells = np.empty((reach * reach, 2), np.int32)
-    for r in range(rows):
-        for c in range(columns):
+    _candidates(wanted, reach, np.empty((reach * reach, 2), np.int32), out)
+    return out
+
+
+@compiled
+def _candidates(wanted: Vectors, reach: int, cells: npt.NDArray[np.int32], out: npt.NDArray[np.int32]) -> None:
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
             n = 0
             for y in range(r * reach, min((r + 1) * reach, wanted.shape[0])):
                 for x in range(c * reach, min((c + 1) * reach, wanted.shape[1])):
-                    cells[n] = wanted[y, x]
+                    cells[n, 0], cells[n, 1] = wanted[y, x, 0], wanted[y, x, 1]
                     n += 1
             most = -1
             for i in range(n):
@@ -175,13 +181,52 @@ def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDAr
                     alike += abs(cells[i, 0] - cells[j, 0]) + abs(cells[i, 1] - cells[j, 1]) <= 1
                 if alike > most:
                     most = alike
-                    out[r, c, 1] = cells[i]
+                    out[r, c, 1, 0], out[r, c, 1, 1] = cells[i, 0], cells[i, 1]
             for axis in range(2):
-                out[r, c, 0, axis] = np.sort(cells[:n, axis])[(n - 1) // 2]
-    return out
+                out[r, c, 0, axis] = _median(cells, n, axis)
 
 
-@compiled_with_arrays
+@compiled
+def _median(cells: npt.NDArray[np.int32], n: int, axis: int) -> np.int32:
+    """Of the first n, along an axis; of two the lower."""
+    for i in range(n):
+        below = upto = 0
+        for j in range(n):
+            below += cells[j, axis] < cells[i, axis]
+            upto += cells[j, axis] <= cells[i, axis]
+        if below <= (n - 1) // 2 < upto:
+            return cells[i, axis]
+    return np.int32(0)
+
+
+class Trees(NamedTuple):
+    """What `best_trees` works in: of the candidates at the nodes of each depth under a root."""
+
+    sums: npt.NDArray[np.int32]
+    """[depths, rows, columns, candidates, 2], of which `_count(depth)` count."""
+    leaf: Floats
+    """Cost of a node's cells if it is not split."""
+    best: Floats
+    """Least cost."""
+    chosen: npt.NDArray[np.int32]
+    """The candidate of a node given that of the node above."""
+    split: npt.NDArray[np.bool_]
+    """Whether that is the least."""
+
+    @staticmethod
+    def room() -> Trees:
+        """For a tree."""
+        shape = (LEVELS, 1 << (LEVELS - 1), 1 << (LEVELS - 1), _ALL)
+        return Trees(
+            np.zeros((*shape, 2), np.int32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.bool_),
+        )
+
+
+@compiled
 def best_trees(
     luma: Samples,
     there: Phases,
@@ -194,16 +239,11 @@ def best_trees(
     nonzero: Floats,
     magnitude: Floats,
     divided: Floats,
+    trees: Trees,
 ) -> None:
-    """Set the corrections `steps` of every tree, finest level first; the last three: the fields of `MotionRates`."""
-    # sums[d]: of the candidates at the nodes of depth d under this root, of which _count(d) count; best[d]: least cost
-    # with them; chosen[d]: the candidate of a node given that of the node above; split[d].
+    """Set the corrections `steps` of every tree, finest level first; before `trees`: the fields of `MotionRates`."""
     size = 1 << (LEVELS - 1)
-    sums = np.zeros((LEVELS, size, size, _ALL, 2), np.int32)
-    leaf = np.zeros((LEVELS, size, size, _ALL), np.float32)
-    best = np.zeros((LEVELS, size, size, _ALL), np.float32)
-    chosen = np.zeros((LEVELS, size, size, _ALL), np.int32)
-    split = np.zeros((LEVELS, size, size, _ALL), np.bool_)
+    sums, leaf, best, chosen, split = trees
     for r in range(own[LEVELS - 1].shape[0]):
         for c in range(own[LEVELS - 1].shape[1]):
             for d in range(LEVELS - 1, -1, -1):
@@ -216,7 +256,10 @@ def best_trees(
                     _cell_costs(
                         luma, there, errors, base, sums, leaf, r * size + y, c * size + x, y, x, share, bit_worth
                     )
-            best[0] = leaf[0]
+            for y in range(size):
+                for x in range(size):
+                    for i in range(_ALL):
+                        best[0, y, x, i] = leaf[0, y, x, i]
             for d in range(1, LEVELS):
                 side = size >> d
                 for y in range(side):

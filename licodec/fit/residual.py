@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from licodec.entropy.kernels import BIN
 from licodec.entropy.residual import Rates, near_bin, pool
 from licodec.fit.trellis import dependent_levels
-from licodec.jit import compiled, compiled_with_arrays
+from licodec.jit import compiled
 from licodec.model.cosine import CELL, SIZES, diagonal_index, forward, to_blocks
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -100,6 +99,7 @@ class _Blocks:
                 rates.extent[kind],
                 rates.nonzero[kind].mean(axis=2),
                 rates.magnitude[kind].mean(axis=1),
+                np.zeros((self._size + 2, self._size + 2), np.int64),
                 cost[p],
                 self._plain[p],
             )
@@ -131,7 +131,7 @@ def _scan(size: int) -> npt.NDArray[np.int64]:
     return np.stack([v + u, v, u], axis=1)
 
 
-@compiled_with_arrays
+@compiled
 def _cheapest(
     x: Floats,
     worth: Floats,
@@ -140,18 +140,18 @@ def _cheapest(
     extent: Floats,
     nonzero: Floats,
     magnitude: Floats,
+    found: Ints,
     cost: Floats,
     levels: npt.NDArray[np.int16],
 ) -> None:
     """Levels of each block [blocks, coefficients], in steps, and their cost in bits (worth * squared error + bits).
 
     Each coefficient is rounded, or one lower where that is cheaper; then the block is cut behind the diagonal where
-    what is kept and what is dropped cost least together.
+    what is kept and what is dropped cost least together. `found`, zero, is room for the levels of a block by row and
+    column, with a margin of two, so that looking up and left needs no bounds.
     """
     count, length = x.shape
-    size = int(math.sqrt(length))
-    # With a margin of two, so that looking up and left needs no bounds.
-    found = np.zeros((size + 2, size + 2), np.int64)
+    size = found.shape[0] - 2
     for b in range(count):
         dropped, largest = np.float32(0), np.float32(0)
         for i in range(length):

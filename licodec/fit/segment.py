@@ -208,9 +208,7 @@ class SegmentFit:
         symbols = self.symbols.pictures[picture.frame]
         for g, members in enumerate(self._geometry.groups):
             wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
-            # Of the CRF itself, of which steps are rounded: between two steps quality still has to change.
-            worth = self._quality.bit_worth(picture.level) * 4 ** (symbols.quantiser / STEPS_PER_OCTAVE)
-            worth *= (steps[g] / steps[0]) ** 2
+            worth = self._bit_worth(picture, g, steps) * 4 ** (symbols.quantiser / STEPS_PER_OCTAVE)
             importance = self._importance.get(picture.frame)
             weights = None if importance is None else error_weights(importance, self._geometry, g)
             rates = self._coder.rates(g, picture.level)
@@ -224,12 +222,16 @@ class SegmentFit:
         filters, last = self.symbols.pictures[picture.frame].filters, self._coder.last_filters(picture.level)
         out = list(planes)
         for g, members in enumerate(self._geometry.groups):
-            worth = self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
             wanted, made = [source[i] for i in members], [planes[i] for i in members]
-            filters[g] = fit_filter(wanted, made, steps[g], worth, last[g])
+            filters[g] = fit_filter(wanted, made, steps[g], self._bit_worth(picture, g, steps), last[g])
             for i in members:
                 out[i] = self._renderer.filter(planes[i], filters[g], steps[g])
         return tuple(out)
+
+    def _bit_worth(self, picture: Picture, g: int, steps: Sequence[float]) -> float:
+        """Squared error that a bit of a plane group is worth, apart from what hangs on the picture."""
+        # Of the CRF itself, of which steps are rounded: between two steps quality still has to change.
+        return self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
 
     def importance(self) -> Importance:
         """What hangs on each cell of each picture, after `code`."""

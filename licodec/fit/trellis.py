@@ -7,14 +7,14 @@ of H.266. Each path carries the magnitudes that the rates of its next coefficien
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.kernels import BIN, NEXT_STATES
 from licodec.entropy.residual import Rates
-from licodec.jit import compiled_with_arrays
+from licodec.jit import compiled
 from licodec.quant.steps import HALF_STEP, SIZE_OF
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -36,11 +36,39 @@ def dependent_levels(
     coding order; coded: [blocks, 0 or 1] bits of whether a block holds anything; kind: as in `Rates`.
     """
     levels = np.zeros(x.shape, np.int16)
-    _viterbi(x, plain, worth, scan, coded, rates.extent[kind], rates.nonzero[kind], rates.magnitude[kind], levels)
+    extent, nonzero, magnitude = rates.extent[kind], rates.nonzero[kind], rates.magnitude[kind]
+    _viterbi(x, plain, worth, scan, coded, extent, nonzero, magnitude, _Room.of(x.shape[1]), levels)
     return levels
 
 
-@compiled_with_arrays
+class _Room(NamedTuple):
+    """What `_viterbi` works in."""
+
+    cost: Floats
+    least: Floats
+    before: Ints
+    chosen: Ints
+    """[4] of each state."""
+    came: npt.NDArray[np.int8]
+    level: Levels
+    """[coefficients, 4] the state before, and the level."""
+    path: Ints
+    extended: Ints
+    """[4, 3, size + 2] magnitudes of each path on this diagonal and the two before it, by row, behind a margin of two.
+    """
+
+    @staticmethod
+    def of(length: int) -> _Room:
+        """For blocks of so many coefficients."""
+        paths = (4, 3, math.isqrt(length) + 2)
+        return _Room(
+            *(np.empty(4, np.float32), np.empty(4, np.float32), np.zeros(4, np.int64), np.zeros(4, np.int64)),
+            *(np.empty((length, 4), np.int8), np.empty((length, 4), np.int16)),
+            *(np.zeros(paths, np.int64), np.zeros(paths, np.int64)),
+        )
+
+
+@compiled
 def _viterbi(
     x: Floats,
     plain: Levels,
@@ -50,16 +78,12 @@ def _viterbi(
     extent: Floats,
     nonzero: Floats,
     magnitude: Floats,
+    room: _Room,
     levels: Levels,
 ) -> None:
     blocks, length = x.shape
-    size = int(math.sqrt(length))
-    cost, least = np.empty(4, np.float32), np.empty(4, np.float32)
-    before, chosen = np.zeros(4, np.int64), np.zeros(4, np.int64)
-    # Of each coefficient and state: the state before, and the level.
-    came, level = np.empty((length, 4), np.int8), np.empty((length, 4), np.int16)
-    # Magnitudes of each path on this diagonal and the two before it, by row, behind a margin of two.
-    path, extended = np.zeros((4, 3, size + 2), np.int64), np.zeros((4, 3, size + 2), np.int64)
+    cost, least, before, chosen, came, level, path, extended = room
+    size = path.shape[2] - 2
     for b in range(blocks):
         last, dropped = -1, np.float32(0)
         for i in range(length):
@@ -77,9 +101,10 @@ def _viterbi(
         while i < length and scan[i, 0] <= last + _FURTHER:
             d = scan[i, 0]
             for s in range(4):
-                path[s, 2] = path[s, 1]
-                path[s, 1] = path[s, 0]
-                path[s, 0] = 0
+                for v in range(2, size + 2):
+                    path[s, 2, v] = path[s, 1, v]
+                    path[s, 1, v] = path[s, 0, v]
+                    path[s, 0, v] = 0
             while i < length and scan[i, 0] == d:
                 v = scan[i, 1]
                 m = abs(x[b, v * size + scan[i, 2]])
@@ -113,7 +138,7 @@ def _viterbi(
                 for s in range(4):
                     cost[s] = least[s]
                     if cost[s] < _NONE:
-                        extended[s] = path[before[s]]
+                        _copy(path[before[s]], extended[s])
                         extended[s, 0, v + 2] = chosen[s]
                         came[i, s] = before[s]
                         level[i, s] = max(2 * chosen[s] - (before[s] >> 1), 0)
@@ -128,3 +153,10 @@ def _viterbi(
             at = scan[j, 1] * size + scan[j, 2]
             levels[b, at] = level[j, s] if x[b, at] >= 0 else -level[j, s]
             s = came[j, s]
+
+
+@compiled
+def _copy(source: Ints, target: Ints) -> None:
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]

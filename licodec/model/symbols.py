@@ -33,7 +33,7 @@ class SparseLevels:
     @staticmethod
     def of(levels: npt.NDArray[np.int16]) -> SparseLevels:
         """From a dense array [planes, rows, columns]."""
-        index = np.flatnonzero(levels).astype(np.int32)
+        index = np.flatnonzero(levels != 0).astype(np.int32)  # of booleans: several times faster than of integers
         planes, rows, columns = levels.shape
         return SparseLevels((planes, rows, columns), index, levels.reshape(-1)[index])
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled, compiled_with_arrays
+from licodec.jit import compiled
 from licodec.model.cosine import CELL
 from licodec.model.geometry import Floats, Geometry
 from licodec.model.motion import UNIT, Field
@@ -42,25 +42,26 @@ def strengths(
     left = np.zeros((part[0].stop - part[0].start, part[1].stop - part[1].start), np.float32)
     above = np.zeros_like(left)
     corner, strength = (part[0].start, part[1].start), 1.0 if fields else _INTRA
-    _mark_coded(sizes, levels.index, levels.shape, corner, strength, left, above)
+    coded = np.zeros(sizes.shape, np.bool_)
+    _mark_coded(sizes, levels.index, levels.shape, corner, strength, coded, left, above)
     for field in fields:
         _mark_apart(field.vectors, step, (step[0] * UNIT, step[1] * UNIT), corner, strength, left, above)
     return left, above
 
 
-@compiled_with_arrays
+@compiled
 def _mark_coded(
     sizes: npt.NDArray[np.uint8],
     index: npt.NDArray[np.int32],
     shape: tuple[int, int, int],
     corner: tuple[int, int],
     strength: float,
+    coded: npt.NDArray[np.bool_],
     left: Floats,
     above: Floats,
 ) -> None:
-    """The edges of blocks that have levels, or neighbours with them."""
+    """The edges of blocks that have levels (they are found in `coded`), or neighbours with them."""
     _, rows, columns = shape
-    coded = np.zeros(sizes.shape, np.bool_)
     for place in index:
         y, x = place // columns % rows // CELL, place % columns // CELL
         size = _cells(sizes[y, x])

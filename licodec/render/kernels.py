@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba.core import config, types
 from numba.extending import intrinsic
 
-from licodec.jit import compiled, compiled_with_arrays
+from licodec.jit import compiled
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,13 +33,14 @@ def _plain(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
 _fma = _plain if config.DISABLE_JIT else _fused
 
 
-@compiled_with_arrays
+@compiled
 def warp(
     plane: Floats,
     vectors: npt.NDArray[np.int32],
     weights: tuple[Floats, Floats],
     cell: tuple[int, int],
     corner: tuple[int, int],
+    lines: Floats,
     out: Floats,
 ) -> None:
     """Read a plane along the motion vectors of cells: bicubic; outside, the nearest edge sample.
@@ -53,6 +54,7 @@ def warp(
         weights: [steps a sample, 4] of the phases along x, and along y.
         cell: (samples across, samples down) of a cell.
         corner: (row, column) in the plane of what is wanted: those of a cell.
+        lines: [down + 3, columns] room to work in.
         out: [rows, columns] what is wanted.
     """
     height, width = plane.shape
@@ -60,7 +62,6 @@ def warp(
     across, down = cell
     top, left = corner
     steps_x, steps_y = len(weights[0]), len(weights[1])
-    lines = np.empty((down + 3, columns), np.float32)
     for y0 in range(0, rows, down):
         y1 = min(y0 + down, rows)
         r = (top + y0) // down

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from licodec.jit import compiled
 from licodec.model.geometry import PEAK, Floats
 
 REACH = 2
 """Samples that a sample looks at in each direction."""
-OFFSETS = np.array([(-2, 0), (-1, -1), (-1, 0), (-1, 1), (0, -2), (0, -1)], np.int64)
+OFFSETS = ((-2, 0), (-1, -1), (-1, 0), (-1, 1), (0, -2), (0, -1))
 """(down, right) of the neighbours of which each counts with the one opposite."""
 
 
@@ -26,32 +25,37 @@ def limit(step: float) -> float:
     return 0.12 * step
 
 
-def padded(plane: Floats) -> Floats:
+def filtered(plane: Floats, weights: Floats, most: float) -> Floats:
+    """A plane behind its filter: weights [12] for the differences limited to `most`, and for the whole ones."""
+    out = np.empty(plane.shape, np.float32)
+    _filter(_padded(plane), weights, np.float32(most), np.float32(PEAK), out)
+    return out
+
+
+def features(plane: Floats, most: float, stride: int = 1) -> Floats:
+    """[12, rows / stride, columns] what each weight, if it were 1, would add to the samples of every stride-th row."""
+    out = np.empty((2 * len(OFFSETS), -(-plane.shape[0] // stride), plane.shape[1]), np.float32)
+    _features(_padded(plane), np.float32(most), stride, out)
+    return out
+
+
+def _padded(plane: Floats) -> Floats:
     """A plane with its edges repeated."""
     return np.asarray(cv2.copyMakeBorder(plane, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE))
 
 
-def filtered(plane: Floats, weights: Floats, most: float) -> Floats:
-    """A plane behind its filter: weights [12] for the differences limited to `most`, and for the whole ones."""
-    out = np.empty(plane.shape, np.float32)
-    _filter(padded(plane), OFFSETS, weights, np.float32(most), np.float32(PEAK), out)
-    return out
-
-
 @compiled
-def _filter(
-    plane: Floats, offsets: npt.NDArray[np.int64], weights: Floats, most: np.float32, peak: np.float32, out: Floats
-) -> None:
+def _filter(plane: Floats, weights: Floats, most: np.float32, peak: np.float32, out: Floats) -> None:
     rows, columns = out.shape
     for y in range(rows):
         centre, line = plane[y + REACH, REACH : REACH + columns], out[y]
         for x in range(columns):
             line[x] = centre[x]
-        for k in range(len(offsets)):
-            limited, whole = weights[k], weights[len(offsets) + k]
+        for k in range(len(OFFSETS)):
+            limited, whole = weights[k], weights[len(OFFSETS) + k]
             if limited == 0 and whole == 0:
                 continue
-            a, b = _pair(plane, y, columns, offsets[k])
+            a, b = _pair(plane, y, columns, OFFSETS[k])
             for x in range(columns):
                 before, after = a[x] - centre[x], b[x] - centre[x]
                 line[x] += limited * (_limit(before, most) + _limit(after, most)) + whole * (before + after)
@@ -60,22 +64,21 @@ def _filter(
 
 
 @compiled
-def features(plane: Floats, offsets: npt.NDArray[np.int64], most: float, stride: int, out: Floats) -> None:
-    """What each weight adds to the samples of a padded plane, for a weight of 1; out: [12, rows / stride, columns]."""
-    count, rows, columns = out.shape
-    for k in range(count // 2):
+def _features(plane: Floats, most: np.float32, stride: int, out: Floats) -> None:
+    _, rows, columns = out.shape
+    for k in range(len(OFFSETS)):
         for y in range(rows):
             centre = plane[y * stride + REACH, REACH : REACH + columns]
-            a, b = _pair(plane, y * stride, columns, offsets[k])
-            limited, whole = out[k, y], out[count // 2 + k, y]
+            a, b = _pair(plane, y * stride, columns, OFFSETS[k])
+            limited, whole = out[k, y], out[len(OFFSETS) + k, y]
             for x in range(columns):
                 before, after = a[x] - centre[x], b[x] - centre[x]
-                limited[x] = _limit(before, np.float32(most)) + _limit(after, np.float32(most))
+                limited[x] = _limit(before, most) + _limit(after, most)
                 whole[x] = before + after
 
 
 @compiled
-def _pair(plane: Floats, y: int, columns: int, offset: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _pair(plane: Floats, y: int, columns: int, offset: tuple[int, int]) -> tuple[Floats, Floats]:
     """Two opposite neighbours of every sample of a row."""
     dy, dx = offset
     return (

@@ -147,6 +147,7 @@ def follow(plane: Floats, vectors: Vectors, step: tuple[int, int], part: tuple[s
     """A part (rows, columns) of a picture's plane as its reference has it, along the motion vectors of cells."""
     (sx, sy), (rows, columns) = step, part
     out = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    lines = np.empty((NODE // sy + 3, out.shape[1]), np.float32)
     weights = phase_weights(UNIT * sx), phase_weights(UNIT * sy)
-    kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), out)
+    kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), lines, out)
     return out

@@ -264,7 +264,7 @@ def _filtered(plane: Tensor, weights: Tensor, most: float) -> Tensor:
         return around[REACH + dy : REACH + dy + rows, REACH + dx : REACH + dx + columns] - plane
 
     out = plane
-    for k, (dy, dx) in enumerate(OFFSETS.tolist()):
+    for k, (dy, dx) in enumerate(OFFSETS):
         before, after = neighbour(dy, dx), neighbour(-dy, -dx)
         out = out + weights[k] * (before.clip(-most, most) + after.clip(-most, most))
         out = out + weights[len(OFFSETS) + k] * (before + after)

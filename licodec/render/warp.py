@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.model.motion import NODE, UNIT
+from licodec.model.motion import UNIT
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -52,13 +52,6 @@ def _enlarged(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, in
     rows, columns = nodes.shape[:2]
     size = (columns * spacing[0], rows * spacing[1])
     return cv2.resize(np.asarray(nodes, np.float32), size, interpolation=interpolation)[: shape[0], : shape[1]]
-
-
-def positions(field: npt.NDArray, shape: tuple[int, int], subsampling: tuple[int, int]) -> Floats:
-    """[rows, columns, 2] where each sample of a plane of `shape` reads its reference."""
-    sx, sy = subsampling
-    at = blocks(to_samples(field, subsampling), shape, (NODE // sx, NODE // sy))
-    return at + sample_positions(shape)
 
 
 def warp(plane: Floats, at: Floats, linear: bool = False) -> Floats:

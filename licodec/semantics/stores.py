@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled_with_arrays
+from licodec.jit import compiled
 from licodec.semantics.embedder import Vectors, needs
 from licodec.semantics.fingerprint import Fingerprint
 
@@ -59,16 +59,10 @@ class NumpyStore:
 
     def cosines(self, query: Vectors) -> Vectors:
         """[latents] of a query with all of them."""
-        return np.asarray(
-            _cosines(
-                self._rows @ query.astype(np.float32),
-                self._codes,
-                self._scale,
-                self._first_row,
-                self._first_latent,
-                self._first_code,
-            )
-        )
+        out = np.empty(len(self._scale), np.float32)
+        projected = self._rows @ query.astype(np.float32)
+        _cosines(projected, self._codes, self._scale, self._first_row, self._first_latent, self._first_code, out)
+        return out
 
     def top(self, query: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
         """(heads, cosines) of the files whose best latents are nearest, best first."""
@@ -79,9 +73,10 @@ class NumpyStore:
         return self._heads[best], found[best]
 
 
-@compiled_with_arrays
-def _cosines(projected: Any, codes: Any, scale: Any, first_row: Any, first_latent: Any, first_code: Any) -> Any:
-    out = np.empty(len(scale), np.float32)
+@compiled
+def _cosines(
+    projected: Any, codes: Any, scale: Any, first_row: Any, first_latent: Any, first_code: Any, out: Any
+) -> None:
     for part in range(len(first_row) - 1):
         row, components = first_row[part], first_row[part + 1] - first_row[part] - 1
         mean = projected[row + components]
@@ -92,7 +87,6 @@ def _cosines(projected: Any, codes: Any, scale: Any, first_row: Any, first_laten
                 total += codes[code + k] * projected[row + k]
             code += components
             out[latent] = total * scale[latent]
-    return out
 
 
 class LanceStore:

@@ -16,7 +16,7 @@ from benchmarks import published
 from benchmarks.clips import Clip, clips_of, prepare
 from benchmarks.codecs import Licodec, Peer, codec, quick
 from benchmarks.report import by_clip, markdown, write_report
-from benchmarks.results import Result, append, read
+from benchmarks.results import Result, append, command_line, read
 from licodec.errors import UsageError
 from licodec.video.info import VideoInfo
 from licodec.video.source import open_source
@@ -167,6 +167,11 @@ def test_the_last_of_two_lines_for_a_point_counts(tmp_path: Path) -> None:
         append(jsonl, line)
     assert [r.bytes for r in read(jsonl)] == [7, 1]
     assert json.loads(jsonl.read_text().splitlines()[0]) == asdict(first)
+
+
+def test_recorded_commands_name_no_folders_of_this_machine() -> None:
+    typed = ["--clips", "carphone", "--work", "/home/me/work", "--out=/home/me/a b", "--frames=9"]
+    assert command_line("rd", typed) == ("python -m benchmarks.rd --clips carphone --work work '--out=a b' --frames=9")
 
 
 def test_the_table_states_bd_rates(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from render.reading import positions
 
 from licodec.model.motion import (
     LEVELS,
@@ -25,7 +26,6 @@ from licodec.model.motion import (
     spread,
 )
 from licodec.model.pyramid import Picture, pyramid
-from licodec.render.warp import positions
 
 SIDES = st.integers(1, 6)
 

@@ -29,7 +29,7 @@ def by_the_formula(plane: np.ndarray, weights: np.ndarray, most: float) -> np.nd
     out = np.empty(plane.shape)
     for y, x in np.ndindex(plane.shape):
         total = float(plane[y, x])
-        for k, (down, right) in enumerate(OFFSETS.tolist()):
+        for k, (down, right) in enumerate(OFFSETS):
             for side in (1, -1):
                 at = min(max(y + side * down, 0), rows - 1), min(max(x + side * right, 0), columns - 1)
                 difference = float(plane[at]) - float(plane[y, x])

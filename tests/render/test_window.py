@@ -18,10 +18,11 @@ from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
 from licodec.render.torch_renderer import TorchRenderer
-from licodec.render.warp import phase_weights, positions, warp
+from licodec.render.warp import phase_weights, warp
 from licodec.render.window import Window, seen
 from licodec.video.info import VideoInfo
 from render.clips import CONFIG, FRAMES, segment
+from render.reading import positions
 
 INFO = VideoInfo(330, 250)
 GEOMETRY = Geometry.of(INFO)
@@ -226,7 +227,8 @@ def test_cells_are_read_as_opencv_reads_single_positions(
     vectors = random.integers(-most, most + 1, (*nodes, 2)).astype(np.int32)
     vectors[random.random(nodes) < 0.5] = 5  # neighbours that move alike
     out = np.empty(shape, np.float32)
-    kernels.warp(plane, vectors, (phase_weights(4 * sx), phase_weights(4 * sy)), (8 // sx, 8 // sy), (0, 0), out)
+    weights, lines = (phase_weights(4 * sx), phase_weights(4 * sy)), np.empty((8 // sy + 3, shape[1]), np.float32)
+    kernels.warp(plane, vectors, weights, (8 // sx, 8 // sy), (0, 0), lines, out)
     np.testing.assert_allclose(out, warp(plane, positions(vectors, shape, step)), rtol=0, atol=1e-4)
 
 
