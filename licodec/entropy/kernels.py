@@ -480,24 +480,24 @@ class ResidualPicture(NamedTuple):
 def code_residual(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture) -> None:
     """Quadtrees of 32 samples, row by row; each leaf with the coefficients of all its planes."""
     rows, columns = picture.sizes.shape
-    for y in range(0, rows, 4):
-        for x in range(0, columns, 4):
-            if not _code_split(stream, mixers, picture, 0, y, x):
-                _code_block(stream, mixers, picture, 3, CELL * y, CELL * x)
-                continue
-            for quarter in range(4):
-                v, u = y + 2 * (quarter >> 1), x + 2 * (quarter & 1)
-                if not _code_split(stream, mixers, picture, 1, v, u):
-                    _code_block(stream, mixers, picture, 2, CELL * v, CELL * u)
+    for row in range(0, rows, 4):
+        for column in range(0, columns, 4):
+            # z counts cells in the order of the quadtree.
+            z, depth = 0, 0
+            while z < 16:
+                y, x = row + (z >> 1 & 1) + (z >> 2 & 2), column + (z & 1) + (z >> 1 & 2)
+                if not _code_split(stream, mixers, picture, depth, y, x):
+                    _code_block(stream, mixers, picture, 3 - depth, CELL * y, CELL * x)
+                elif depth < 2:
+                    depth += 1
                     continue
-                for part in range(4):
-                    j, i = v + (part >> 1), u + (part & 1)
-                    if not _code_split(stream, mixers, picture, 2, j, i):
-                        _code_block(stream, mixers, picture, 1, CELL * j, CELL * i)
-                        continue
+                else:
                     for least in range(4):
-                        row, column = CELL * j + LEAST * (least >> 1), CELL * i + LEAST * (least & 1)
-                        _code_block(stream, mixers, picture, 0, row, column)
+                        v, u = CELL * y + LEAST * (least >> 1), CELL * x + LEAST * (least & 1)
+                        _code_block(stream, mixers, picture, 2 - depth, v, u)
+                z += 16 >> 2 * depth
+                while depth > 0 and z & (64 >> 2 * depth) - 1 == 0:
+                    depth -= 1
 
 
 @compiled

@@ -6,6 +6,7 @@ Everything a context looks at is an integer that the decoder has already. The lo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ def pool(cells: AnyArray, factor: int) -> Ints:
     view = cells.reshape(*cells.shape[:-2], rows // factor, factor, columns // factor, factor)
     pooled: Ints = view.sum(axis=(-3, -1), dtype=np.int64) * 4 // (factor * factor)
     return pooled
+
+
+def largest(cells: npt.NDArray[np.uint8], down: int, across: int) -> npt.NDArray[np.uint8]:
+    """Of each down x across cells."""
+    return reduce(np.maximum, [cells[..., i::down, j::across] for i in range(down) for j in range(across)])
 
 
 class ResidualCoder:
@@ -147,8 +153,7 @@ class ResidualCoder:
         picture = ResidualPicture(sizes, levels, quarters, before, guided, level, below, beside, gap)
         code_residual(coder.stream(_most_decisions(levels)), self._mixers, picture)
         coder.check()
-        activity: npt.NDArray[np.uint8] = quarters[:, 1:, 1:].reshape(-1, rows, 2, columns, 2).max(axis=(2, 4))
-        return activity
+        return largest(quarters[:, 1:, 1:], 2, 2)
 
 
 def _most_decisions(levels: npt.NDArray[np.int16]) -> int:

@@ -12,7 +12,7 @@ from licodec.entropy.coder import BitCoder, BitDecoder, BitEncoder
 from licodec.entropy.mixing import BinaryModel, State
 from licodec.entropy.motion import BlendCoder, MotionCoder, MotionRates
 from licodec.entropy.priors import restore, shipped
-from licodec.entropy.residual import Rates, ResidualCoder
+from licodec.entropy.residual import Rates, ResidualCoder, largest
 from licodec.entropy.weights import TensorCoder, code_tensors
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
@@ -139,8 +139,7 @@ class PictureCoder:
         rows, columns = cells[0] * sy, cells[1] * sx
         luma = luma[:rows, :columns]
         luma = np.pad(luma, [(0, rows - luma.shape[0]), (0, columns - luma.shape[1])])
-        guide: npt.NDArray[np.uint8] = luma.reshape(cells[0], sy, cells[1], sx).max(axis=(1, 3))
-        return guide
+        return largest(luma, sy, sx)
 
     def forget(self, keep: set[int]) -> None:
         """Drop the memory of frames that no later picture refers to."""
