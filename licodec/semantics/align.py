@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from licodec.container import ByteWriter
 from licodec.quant.steps import weight_index_of, weight_step_of
 from licodec.semantics.chunk import (
     COMPONENTS_MAX,
@@ -34,9 +35,12 @@ from licodec.semantics.chunk import (
 )
 from licodec.semantics.fingerprint import Fingerprint
 
-SHARE, FLOOR = 0.015, 4096
-"""A chunk has at most this share of the video's bytes, or so many bytes if that is more. In the video that share would
-be worth 0.04 dB (a clip of one shot) to 0.09 dB (one of many): 2.6 to 6 dB for e times the bytes."""
+_SHARE = 0.015
+"""A chunk has at most this share of the video's bytes. In the video they would be worth 0.04 dB (a clip of one shot) to
+0.09 dB (one of many): 2.6 to 6 dB for e times the bytes."""
+_LEAST_BYTES, _LEAST_BITS = 256, 4
+"""In a file of which that share is less: so many bytes, or so many bits for each component of the embedder's vectors if
+that is more, besides the name of the embedder. With less a head says too little of what is seen."""
 KNOTS_A_SECOND = 5
 _KNOTS_LEAST = 4
 """Knots of a segment after its first, if it has the frames."""
@@ -88,9 +92,12 @@ def weight_of_cosine(weight: float, samples: int, bit_worth: float) -> float:
     return weight * 255.0**2 * samples / bit_worth
 
 
-def allowed_bytes(video_bytes: int) -> int:
+def allowed_bytes(fingerprint: Fingerprint, video_bytes: int) -> int:
     """Bytes that a chunk may have in a file whose other bytes are so many."""
-    return max(FLOOR, int(SHARE * video_bytes))
+    name = ByteWriter()
+    fingerprint.write(name)
+    least = max(_LEAST_BYTES, fingerprint.dimension * _LEAST_BITS // 8)
+    return max(len(name.to_bytes()) + least, int(_SHARE * video_bytes))
 
 
 def align(fingerprint: Fingerprint, taught: Sequence[Taught], mu: float, limit: int) -> Aligned:

@@ -78,7 +78,8 @@ class Teacher:
         ]
         samples = self._info.width * self._info.height
         mu = weight_of_cosine(self._weight, samples, Quality(crf).bit_worth_overall)
-        made = align(self._embedder.fingerprint, taught, mu, allowed_bytes(video_bytes))
+        fingerprint = self._embedder.fingerprint
+        made = align(fingerprint, taught, mu, allowed_bytes(fingerprint, video_bytes))
         self.overhead += time.monotonic() - started
         return made
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licodec.semantics.align import FLOOR, Taught, align, allowed_bytes, stride_of, weight_of_cosine
+from licodec.semantics.align import Taught, align, allowed_bytes, stride_of, weight_of_cosine
 from licodec.semantics.chunk import ChunkReader, Vectors, knot_count, knots
 from licodec.semantics.embedder import unit
+from licodec.semantics.fingerprint import Fingerprint
 
 from .samples import directions, fingerprint
 
@@ -125,6 +127,10 @@ def test_strides() -> None:
 
 
 def test_budget() -> None:
-    assert allowed_bytes(1000) == FLOOR
-    assert allowed_bytes(10**7) == 150_000
+    named = Fingerprint("builtin", "a" * 44, "00" * 32, "b" * 85, 384)
+    assert allowed_bytes(named, 10**7) == 150_000
+    # A small file: the embedder's name, with the lengths of its parts, and room to say something.
+    size = 7 + 44 + 32 + 85 + 3 + 2
+    assert allowed_bytes(named, 1000) == size + 256
+    assert allowed_bytes(replace(named, dimension=1152), 1000) == size + 1152 // 2
     assert weight_of_cosine(0.01, 1000, 50.0) == pytest.approx(0.01 * 65025 * 1000 / 50)
