@@ -119,6 +119,7 @@ def variants() -> dict[str, Variant]:
                 ("licodec.fit.segment.SegmentFit.weigh", lambda *_: None),
             ],
         ),
+        Variant("denoising off", "all pictures coded as they are", preset=lambda p: replace(p, denoise=False)),
         Variant(
             "one quality",
             "all levels of the pyramid quantised alike",

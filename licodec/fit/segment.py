@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from licodec.entropy.coder import BitEncoder
 from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.denoise import Denoiser
 from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
 from licodec.fit.loop_filter import fit_filter
@@ -80,6 +81,7 @@ class SegmentFit:
         self._bits = BitEncoder() if learning else None
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
+        self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
         self._importance: Importance = {}
         self._offsets: dict[int, int] = {}
@@ -171,8 +173,10 @@ class SegmentFit:
         coded: Future[None],
     ) -> tuple[Planes, Content[Floats]]:
         """(source, content) of a picture, whose symbols are set if they were not there; `coded`: the batch before."""
-        source = self._source(picture.frame)
+        original = source = self._source(picture.frame)
         known = self.symbols.pictures.get(picture.frame)
+        if self._denoised and not known:
+            source = self._denoised(picture.frame, picture.level)
         symbols = known or self._find_motion(picture, source, contents.motion, references, rates)
         self.symbols.pictures[picture.frame] = symbols
         contents.add(picture)
@@ -188,7 +192,8 @@ class SegmentFit:
         self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
             source[0] - prediction.planes[0]
         )
-        return source, content
+        # The network is to give the source back, noise and all.
+        return original, content
 
     def _find_motion(
         self,
@@ -319,7 +324,7 @@ def look_ahead(
         return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1), learning=False)
+    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1, denoise=False), learning=False)
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
     node_rows, node_columns = geometry.node_shapes[0]
     return {
