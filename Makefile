@@ -60,7 +60,7 @@ test-slow: setup
 test-lowest test-highest: test-%:
 	$(PYTHON) -m venv $(VENV)-$*
 	$(VENV)-$*/bin/pip --quiet install $(if $(filter lowest,$*),--constraint constraints-lowest.txt) \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) . pytest pytest-timeout hypothesis scipy scikit-video
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) . pytest pytest-timeout hypothesis constriction scipy scikit-video
 	$(VENV)-$*/bin/python -m pytest -m 'not slow and not needs_cuda' \
 		tests/conformance tests/container tests/entropy tests/fuzz tests/api/test_salvage.py
 
