@@ -28,7 +28,7 @@ _SIGMA = 0.2
 _AROUND = 9
 """Samples a side of the square over which the difference is averaged."""
 _BIT_WORTH = 0.02
-"""Squared error for each squared step that keeps neighbouring vectors alike: a tenth of what coding them asks."""
+"""Squared error for each squared step that keeps neighbouring vectors alike: a fifth of what coding them asks."""
 
 
 class Denoiser:

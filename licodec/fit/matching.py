@@ -37,6 +37,7 @@ def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sw
         whole = _half(whole)
         theres.append(phases(whole))
     found: Vectors | None = None
+    tried = np.empty((5, 2), np.int64)
     for scale in range(len(heres) - 1, -1, -1):
         shape = (-(-heres[scale].shape[0] // NODE), -(-heres[scale].shape[1] // NODE))
         begin = _resized(start, shape) >> scale
@@ -44,16 +45,7 @@ def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sw
         # One more where it costs little: sweeps go to and fro, and what is found at one end must reach the other.
         for i in range(sweeps + (scale > 0)):
             stride = _FAR if found is None and not i else _NEAR
-            sweep(
-                heres[scale],
-                theres[scale],
-                begin,
-                vectors,
-                float(bit_worth),
-                i % 2 == 1,
-                stride,
-                np.empty((5, 2), np.int64),
-            )
+            sweep(heres[scale], theres[scale], begin, vectors, float(bit_worth), i % 2 == 1, stride, tried)
         found = vectors
     assert found is not None
     return found
