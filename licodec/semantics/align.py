@@ -41,6 +41,8 @@ _SHARE = 0.015
 _LEAST_BYTES, _LEAST_BITS = 256, 4
 """In a file of which that share is less: so many bytes, or so many bits for each component of the embedder's vectors if
 that is more, besides the name of the embedder. With less a head says too little of what is seen."""
+_SEGMENT_BYTES = 8
+"""And so many for each segment, which takes four to be named and a word where it has components."""
 KNOTS_A_SECOND = 5
 _KNOTS_LEAST = 4
 """Knots of a segment after its first, if it has the frames."""
@@ -92,12 +94,12 @@ def weight_of_cosine(weight: float, samples: int, bit_worth: float) -> float:
     return weight * 255.0**2 * samples / bit_worth
 
 
-def allowed_bytes(fingerprint: Fingerprint, video_bytes: int) -> int:
-    """Bytes that a chunk may have in a file whose other bytes are so many."""
+def allowed_bytes(fingerprint: Fingerprint, segments: int, video_bytes: int) -> int:
+    """Bytes that a chunk may have in a file of so many segments, whose other bytes are so many."""
     name = ByteWriter()
     fingerprint.write(name)
     least = max(_LEAST_BYTES, fingerprint.dimension * _LEAST_BITS // 8)
-    return max(len(name.to_bytes()) + least, int(_SHARE * video_bytes))
+    return max(len(name.to_bytes()) + least + _SEGMENT_BYTES * segments, int(_SHARE * video_bytes))
 
 
 def align(fingerprint: Fingerprint, taught: Sequence[Taught], mu: float, limit: int) -> Aligned:

@@ -79,7 +79,7 @@ class Teacher:
         samples = self._info.width * self._info.height
         mu = weight_of_cosine(self._weight, samples, Quality(crf).bit_worth_overall)
         fingerprint = self._embedder.fingerprint
-        made = align(fingerprint, taught, mu, allowed_bytes(fingerprint, video_bytes))
+        made = align(fingerprint, taught, mu, allowed_bytes(fingerprint, len(taught), video_bytes))
         self.overhead += time.monotonic() - started
         return made
 

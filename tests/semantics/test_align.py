@@ -74,6 +74,15 @@ def test_a_limit_that_nothing_meets() -> None:
         align(fingerprint(dimension=64), teach([(20, 1)], 64, rank=2), 1e4, 10)
 
 
+@pytest.mark.parametrize("segments", [1, 100, 1000])
+def test_every_file_may_have_a_head(segments: int) -> None:
+    """Hours of black, of which a segment is a few bytes: a chunk names each of them."""
+    named = fingerprint()
+    taught = [Taught(250, 60, np.repeat(directions(1), 6, axis=0))] * segments
+    limit = allowed_bytes(named, segments, 0)
+    assert len(align(named, taught, 1e5, limit).payload) <= limit
+
+
 def test_beats_its_warm_start() -> None:
     """After rounding, latents and head are fitted to each other: nearer than principal components merely rounded."""
     from licodec.semantics import align as module
@@ -128,9 +137,10 @@ def test_strides() -> None:
 
 def test_budget() -> None:
     named = Fingerprint("builtin", "a" * 44, "00" * 32, "b" * 85, 384)
-    assert allowed_bytes(named, 10**7) == 150_000
+    assert allowed_bytes(named, 1, 10**7) == 150_000
     # A small file: the embedder's name, with the lengths of its parts, and room to say something.
     size = 7 + 44 + 32 + 85 + 3 + 2
-    assert allowed_bytes(named, 1000) == size + 256
-    assert allowed_bytes(replace(named, dimension=1152), 1000) == size + 1152 // 2
+    assert allowed_bytes(named, 1, 1000) == size + 256 + 8
+    assert allowed_bytes(named, 100, 1000) == size + 256 + 800
+    assert allowed_bytes(replace(named, dimension=1152), 1, 1000) == size + 1152 // 2 + 8
     assert weight_of_cosine(0.01, 1000, 50.0) == pytest.approx(0.01 * 65025 * 1000 / 50)
