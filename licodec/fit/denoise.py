@@ -38,9 +38,8 @@ class Denoiser:
         """source: working planes by frame; step: of luma at a middle level of the pyramid, on the 8-bit scale."""
         self._source, self._geometry, self._frames, self._step = source, geometry, frames, step
 
-    def __call__(self, frame: int, level: int) -> Planes:
-        """A picture of a level of the pyramid with less noise than its source."""
-        planes = self._source(frame)
+    def __call__(self, frame: int, level: int, planes: Planes) -> Planes:
+        """A picture of a level of the pyramid with less noise than its source, which `planes` are."""
         if level >= len(_LEVELS):
             return planes
         here, start = to_bytes(planes[0]), np.zeros((*self._geometry.node_shapes[0], 2), np.int32)

@@ -31,9 +31,9 @@ _SLOPE = 6.0
 measured on three clips; twice or half as much changes less than 1%)."""
 MODE_BITS = 4.0
 """Bits of saying that one prediction counts alone."""
-_OWN = 2
+OWN = 2
 """Candidates of a node's own: the median of its cells and the commonest of them."""
-_ALL = 1 + _OWN * (LEVELS - 1) + 1
+_ALL = 1 + OWN * (LEVELS - 1) + 1
 """Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
 
 
@@ -158,47 +158,6 @@ def offset(move: int, first: int, last: int, length: int) -> int:
     return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
 
 
-def candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:
-    """[rows, columns, _OWN, 2] of each node of reach x reach cells."""
-    out = np.empty((rows, columns, _OWN, 2), np.int32)
-    _candidates(wanted, reach, np.empty((reach * reach, 2), np.int32), out)
-    return out
-
-
-@compiled
-def _candidates(wanted: Vectors, reach: int, cells: npt.NDArray[np.int32], out: npt.NDArray[np.int32]) -> None:
-    for r in range(out.shape[0]):
-        for c in range(out.shape[1]):
-            n = 0
-            for y in range(r * reach, min((r + 1) * reach, wanted.shape[0])):
-                for x in range(c * reach, min((c + 1) * reach, wanted.shape[1])):
-                    cells[n, 0], cells[n, 1] = wanted[y, x, 0], wanted[y, x, 1]
-                    n += 1
-            most = -1
-            for i in range(n):
-                alike = 0
-                for j in range(n):
-                    alike += abs(cells[i, 0] - cells[j, 0]) + abs(cells[i, 1] - cells[j, 1]) <= 1
-                if alike > most:
-                    most = alike
-                    out[r, c, 1, 0], out[r, c, 1, 1] = cells[i, 0], cells[i, 1]
-            for axis in range(2):
-                out[r, c, 0, axis] = _median(cells, n, axis)
-
-
-@compiled
-def _median(cells: npt.NDArray[np.int32], n: int, axis: int) -> np.int32:
-    """Of the first n, along an axis; of two the lower."""
-    for i in range(n):
-        below = upto = 0
-        for j in range(n):
-            below += cells[j, axis] < cells[i, axis]
-            upto += cells[j, axis] <= cells[i, axis]
-        if below <= (n - 1) // 2 < upto:
-            return cells[i, axis]
-    return np.int32(0)
-
-
 class Trees(NamedTuple):
     """What `best_trees` works in: of the candidates at the nodes of each depth under a root."""
 
@@ -297,7 +256,7 @@ def best_trees(
 @compiled
 def _count(d: int) -> int:
     """Candidates of a node of depth d."""
-    return 1 + _OWN * (LEVELS - d) if d else _ALL
+    return 1 + OWN * (LEVELS - d) if d else _ALL
 
 
 @compiled
@@ -311,7 +270,7 @@ def _gather(
             for axis in range(2):
                 sums[d, y, x, k, axis] = sums[d + 1, y // 2, x // 2, k, axis]
     inside = row < own.shape[0] and column < own.shape[1]
-    for k in range(_OWN if d else 1):
+    for k in range(OWN if d else 1):
         for axis in range(2):
             sums[d, y, x, above + k, axis] = own[row, column, k, axis] if inside else 0
 

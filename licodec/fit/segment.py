@@ -176,7 +176,7 @@ class SegmentFit:
         original = source = self._source(picture.frame)
         known = self.symbols.pictures.get(picture.frame)
         if self._denoised and not known:
-            source = self._denoised(picture.frame, picture.level)
+            source = self._denoised(picture.frame, picture.level, original)
         symbols = known or self._find_motion(picture, source, contents.motion, references, rates)
         self.symbols.pictures[picture.frame] = symbols
         contents.add(picture)

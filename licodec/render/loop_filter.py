@@ -32,7 +32,7 @@ def filtered(plane: Floats, weights: Floats, most: float) -> Floats:
     return out
 
 
-def features(plane: Floats, most: float, stride: int = 1) -> Floats:
+def features(plane: Floats, most: float, stride: int) -> Floats:
     """[12, rows / stride, columns] what each weight, if it were 1, would add to the samples of every stride-th row."""
     out = np.empty((2 * len(OFFSETS), -(-plane.shape[0] // stride), plane.shape[1]), np.float32)
     _features(_padded(plane), np.float32(most), stride, out)
