@@ -57,6 +57,14 @@ def test_ten_bits_are_measured_on_the_same_scale() -> None:
         assert [len(s) for s in scenes.segments(frames, info, 250)] == expected
 
 
+def test_a_cut_between_scenes_that_move_fast_is_found() -> None:
+    """Though what goes before it changes by a quarter as much from frame to frame."""
+    lumas = pan(A, range(8), (4.0, 0.0)) + pan(B, range(9), (0.5, 0.0))
+    inside, across = (np.abs(lumas[i] - lumas[i - 1]).mean() for i in (7, 8))
+    assert inside > across / 4
+    assert lengths(lumas) == [8, 9]
+
+
 @pytest.mark.parametrize("length", [8, 16, 30])
 def test_a_fade_from_one_scene_to_another_is_no_cut(length: int) -> None:
     lumas = pan(A, range(8))
