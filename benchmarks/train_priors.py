@@ -1,11 +1,13 @@
 """Learn `licodec/entropy/priors.bin` from footage that is not in the benchmark suite.
 
-    python -m benchmarks.train_priors --out licodec/entropy/priors.bin CLIP_OR_PICTURE...
+    pip download --no-deps --dest wheels scikit-image scikit-learn gradio
+    for wheel in wheels/*.whl; do unzip -d packages $wheel; done
+    python -m benchmarks.train_priors --out licodec/entropy/priors.bin --packages packages
 
 Videos are used as they are; a picture becomes a short clip in which it moves under a smooth random motion with a
 second picture in front of it. Every clip is coded at several rate factors, and the context models carry what they
-have learnt from one to the next. The shipped file was learnt from the pictures and clips in the packages
-scikit-image, scikit-learn and gradio (see benchmarks/results/experiments.md).
+have learnt from one to the next. The shipped file was learnt from those of SOURCES, in the packages scikit-image
+0.26.0, scikit-learn 1.9.1 and gradio 6.31.0.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -37,6 +40,18 @@ CRFS = (18, 24, 30, 36)
 FRAMES = 33
 SIDE = (288, 352)
 PICTURES = (".png", ".jpg", ".jpeg")
+SOURCES = (
+    *(
+        f"skimage/data/{name}.png"
+        for name in ["astronaut", "brick", "chelsea", "coffee", "coins", "grass", "gravel", "ihc"]
+    ),
+    *(f"skimage/data/{name}" for name in ("motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg")),
+    *(f"sklearn/datasets/images/{name}.jpg" for name in ("china", "flower")),
+    *(f"gradio/media_assets/images/{name}" for name in ("lion.jpg", "cheetah1.jpg", "cheetah.jpg", "tower.jpg")),
+    "gradio/media_assets/images/groot.jpeg",
+    *(f"gradio/media_assets/videos/{name}.mp4" for name in ("a", "b", "world")),
+)
+"""Pictures and clips of photographs, in packages."""
 
 
 def _picture(path: Path) -> npt.NDArray[np.uint8]:
@@ -87,7 +102,7 @@ def clips(paths: list[Path]) -> Iterator[tuple[str, VideoInfo, list[Planes]]]:
 def learn(paths: list[Path], out: Path) -> None:
     """Code everything once, in random order of clip and rate factor."""
     config = ModelConfig()
-    preset = PRESETS["ultrafast"]
+    preset = replace(PRESETS["ultrafast"], intra=PRESETS["medium"].intra)
     jobs = [(name, info, frames, crf) for name, info, frames in clips(paths) for crf in CRFS]
     random.Random(0).shuffle(jobs)
     state: dict[str, State] = {}
@@ -107,8 +122,10 @@ def learn(paths: list[Path], out: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("paths", nargs="*", type=Path)
+    parser.add_argument("--packages", type=Path, help="folder with the packages that SOURCES are in")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     use_threads(None)
-    learn(arguments.paths, arguments.out)
+    shipped = [arguments.packages / name for name in SOURCES] if arguments.packages else []
+    learn([*shipped, *arguments.paths], arguments.out)

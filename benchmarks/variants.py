@@ -109,7 +109,7 @@ def variants() -> dict[str, Variant]:
         Variant(
             "RDO off",
             "the nearest levels behind a dead zone (1/6); block sizes and about where blocks end still chosen",
-            lambda: [("licodec.fit.residual.dependent_levels", _rounded)],
+            lambda: [("licodec.fit.blocks.dependent_levels", _rounded)],
         ),
         Variant(
             "look-ahead off",
@@ -119,6 +119,7 @@ def variants() -> dict[str, Variant]:
                 ("licodec.fit.segment.SegmentFit.weigh", lambda *_: None),
             ],
         ),
+        Variant("intra off", "no block predicted from the picture itself", preset=lambda p: replace(p, intra=-1)),
         Variant("denoising off", "all pictures coded as they are", preset=lambda p: replace(p, denoise=False)),
         Variant(
             "one quality",

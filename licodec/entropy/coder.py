@@ -22,6 +22,7 @@ _FAULTS = {
     int(kernels.IMPOSSIBLE): "the entropy-coded data is damaged",
     int(kernels.EXTENT_TOO_LARGE): "a block has more coded diagonals than it has",
     int(kernels.LEVEL_TOO_LARGE): f"a coefficient is over {kernels.LEVEL_LIMIT}",
+    int(kernels.MODE_TOO_LARGE): "a block has a mode that does not exist",
     int(kernels.VECTOR_TOO_LARGE): f"a motion correction is over {kernels.MOTION_LIMIT}",
 }
 

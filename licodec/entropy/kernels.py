@@ -13,13 +13,16 @@ import numpy.typing as npt
 
 from licodec.entropy.logistic import SQUASH, STRETCH, STRETCH_MAX
 from licodec.jit import compiled
+from licodec.model.intra import MODES
 
 Ints = npt.NDArray[np.int64]
 AnyArray = npt.NDArray[Any]
 
 LOW, RANGE, POINT, PLACE, FAULT = range(5)
 """Entries of `Stream.state`: the range coder's registers, the number of words read or written, what is wrong."""
-NO_FAULT, IMPOSSIBLE, EXTENT_TOO_LARGE, LEVEL_TOO_LARGE, VECTOR_TOO_LARGE = (np.uint64(i) for i in range(5))
+NO_FAULT, IMPOSSIBLE, EXTENT_TOO_LARGE, LEVEL_TOO_LARGE, VECTOR_TOO_LARGE, MODE_TOO_LARGE = (
+    np.uint64(i) for i in range(6)
+)
 
 SHARE_BITS = 22
 """Of the probabilities that contexts keep."""
@@ -439,10 +442,16 @@ NEXT_STATES = 32040
 """For each state 0..3 and parity of a magnitude, two bits: the next state (H.266, 7.3.11.11)."""
 
 
+MODE_BITS = 5
+"""Of a mode above 0, less one."""
+
+
 class ResidualMixers(NamedTuple):
     """Models of the residual of one plane group."""
 
     split: Mixer
+    intra: Mixer
+    mode: Mixer
     coded: Mixer
     extent: Mixer
     extra: Mixer
@@ -453,10 +462,12 @@ class ResidualMixers(NamedTuple):
 
 
 class ResidualPicture(NamedTuple):
-    """One picture in one plane group; the first three are what is coded, or filled in."""
+    """One picture in one plane group; the first four are what is coded, or filled in."""
 
     sizes: npt.NDArray[np.uint8]
     """[rows / 8, columns / 8] size index of the block over each cell."""
+    modes: npt.NDArray[np.uint8]
+    """[rows / 4, columns / 4] how the block over each quarter of a cell is predicted."""
     levels: npt.NDArray[np.int16]
     """[planes, rows, columns]"""
     activity: npt.NDArray[np.uint8]
@@ -465,6 +476,8 @@ class ResidualPicture(NamedTuple):
     """[rows / 8, columns / 8] activity of both references together."""
     guide: Ints
     """[rows / 8, columns / 8] activity of the luma under chroma, else zeros."""
+    lead: npt.NDArray[np.uint8]
+    """[rows / 4, columns / 4] modes of the luma under chroma, else zeros."""
     level: int
     """Of the pyramid, at most MAX_LEVELS - 1."""
     below: Ints
@@ -550,8 +563,10 @@ def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture
     # In quarters of cells.
     f, row, column = n // LEAST, y // LEAST, x // LEAST
     before = _bin(past)
+    mode = _code_mode(stream, mixers, picture, s, row, column, before)
+    picture.modes[row : row + f, column : column + f] = mode
     for plane in range(planes):
-        kind, kinds = s * planes + plane, 4 * planes
+        kind, kinds = (s + 4 * int(mode > 0)) * planes + plane, 8 * planes
         activity = picture.activity[plane]
         west, north = _left_and_up(activity, row, column, f)
         near = _bin(west + north)
@@ -560,7 +575,11 @@ def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture
         extent = 0
         if not stream.decoding:
             extent = _extent(picture.levels[plane], y, x, n)
-        _open_gaps(picture, plane, s, y, x)
+        if mode:
+            # What is predicted from the samples around goes on from them already.
+            picture.gap[:] = 0
+        else:
+            _open_gaps(picture, plane, s, y, x)
         upper, leftmost, wide = _width_of_gaps(picture.gap, s)
         gaps = (kind * BINS + upper) * BINS + leftmost
         contexts = (
@@ -581,8 +600,49 @@ def _code_block(stream: Stream, mixers: ResidualMixers, picture: ResidualPicture
             extent = 2 * n - 1
         activity[row + 1 : row + 1 + f, column + 1 : column + 1 + f] = CLASS_OF[extent]
         energy = _bin(west + north + past)
-        _code_coefficients(stream, mixers, picture, plane, s, y, x, extent, energy)
-        _keep_edges(picture, plane, s, y, x, extent)
+        _code_coefficients(stream, mixers, picture, plane, kind, s, y, x, extent, energy)
+        if mode:
+            picture.below[plane, x : x + n] = 0
+            picture.beside[plane, y : y + n] = 0
+        else:
+            _keep_edges(picture, plane, s, y, x, extent)
+
+
+@compiled
+def _code_mode(
+    stream: Stream, mixers: ResidualMixers, picture: ResidualPicture, s: int, row: int, column: int, before: int
+) -> int:
+    """How a block is predicted; places in quarters of cells."""
+    modes, level, f = picture.modes, picture.level, 1 << s
+    left = int(modes[row, column - 1]) if column else 0
+    up = int(modes[row - 1, column]) if row else 0
+    lead = int(picture.lead[row + f // 2, column + f // 2])
+    west, north = _left_and_up(picture.activity[0], row, column, f)
+    near, around, led = _bin(west + north), 2 * int(left > 0) + int(up > 0), int(lead > 0)
+    mode = int(modes[row, column])
+    flags = (
+        (s * MAX_LEVELS + level) * 4 + around,
+        (led * BINS + before) * BINS + near,
+        (s * 2 + led) * 4 + around,
+        (level * BINS + near) * 4 + around,
+    )
+    if not decide(stream, mixers.intra, flags, 2 * s + led, 8 + level, int(mode > 0)):
+        return 0
+    node = 1
+    for bit in range(MODE_BITS - 1, -1, -1):
+        contexts = (
+            (left * MODES + up) * 32 + node,
+            (lead * 4 + s) * 32 + node,
+            left * 32 + node,
+            up * 32 + node,
+            (int(level > 0) * 4 + s) * 32 + node,
+        )
+        node = 2 * node + decide(stream, mixers.mode, contexts, bit, MODE_BITS + 2 * s + led, mode - 1 >> bit & 1)
+    mode = node - (1 << MODE_BITS) + 1
+    if mode >= MODES:
+        stream.state[FAULT] = MODE_TOO_LARGE
+        mode = 1
+    return mode
 
 
 @compiled
@@ -699,6 +759,7 @@ def _code_coefficients(
     mixers: ResidualMixers,
     picture: ResidualPicture,
     plane: int,
+    kind: int,
     s: int,
     y: int,
     x: int,
@@ -706,8 +767,7 @@ def _code_coefficients(
     energy: int,
 ) -> None:
     """Diagonal by diagonal, each from its upper right end down."""
-    n, planes, levels = LEAST << s, len(picture.levels), picture.levels[plane]
-    kind = s * planes + plane
+    n, levels = LEAST << s, picture.levels[plane]
     reach, sum_before, state, gap = _bin(extent), 0, 0, picture.gap
     for d in range(extent):
         togo, total = min(extent - d - 1, BINS - 1), 0

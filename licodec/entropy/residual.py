@@ -22,15 +22,17 @@ from licodec.entropy.kernels import (
     CLASSES,
     MAGNITUDE_CAP,
     MAX_LEVELS,
+    MODE_BITS,
     ResidualMixers,
     ResidualPicture,
     code_residual,
 )
 from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
+from licodec.model.intra import MODES
 
 AnyArray = npt.NDArray[Any]
 
-_PER_CELL = 64
+_PER_CELL = 96
 """Decisions about sizes and extents that a cell takes, at most."""
 _ESCAPED = 64
 """Decisions that a magnitude takes beyond the unary places, at most."""
@@ -38,7 +40,8 @@ _ESCAPED = 64
 
 @dataclass(frozen=True)
 class Rates:
-    """Estimated bits of the residual's syntax at one level of the pyramid; `kind` is size index * planes + plane."""
+    """Estimated bits of the residual's syntax at one level of the pyramid; `kind` is
+    (size index + 4 if intra) * planes + plane."""
 
     split: AnyArray
     """[size index (1 and up; 0 unused), 0 or 1] of a split flag."""
@@ -74,12 +77,18 @@ class ResidualCoder:
     """Codes the residual of one plane group; its models learn over a whole segment."""
 
     def __init__(self, planes: int) -> None:
-        kinds, places, cap = 4 * planes, CLASSES - 2, MAGNITUDE_CAP
+        kinds, places, cap = 8 * planes, CLASSES - 2, MAGNITUDE_CAP
         banded = kinds * BINS**2
         twins, place, along = planes * 16 * BINS, planes * 1024 * 4, 2 * banded
         self._kinds = kinds
         self._models = {
             "split": BinaryModel([3 * MAX_LEVELS * 9, 3 * BINS * 3, 3 * BINS**2, 3 * BINS**2], 9, 3 * MAX_LEVELS),
+            "intra": BinaryModel([4 * MAX_LEVELS * 4, 2 * BINS**2, 4 * 2 * 4, MAX_LEVELS * BINS * 4], 8, MAX_LEVELS),
+            "mode": BinaryModel(
+                [32 * n for n in (MODES**2, 4 * MODES, MODES, MODES, 8)],
+                MODE_BITS,
+                8,
+            ),
             "coded": BinaryModel([kinds * MAX_LEVELS * 4, *[banded] * 5], kinds, BINS),
             "extent": BinaryModel(
                 [places * kinds * n for n in (MAX_LEVELS, BINS, BINS, BINS**2, BINS**2, 32)], places, kinds
@@ -128,10 +137,12 @@ class ResidualCoder:
         self,
         coder: BitCoder,
         sizes: npt.NDArray[np.uint8],
+        modes: npt.NDArray[np.uint8],
         levels: npt.NDArray[np.int16],
         level: int,
         past: npt.NDArray[np.uint8],
         guide: npt.NDArray[np.uint8] | None,
+        lead: npt.NDArray[np.uint8] | None,
     ) -> npt.NDArray[np.uint8]:
         """Code a picture in place (a decoder fills in `sizes` and zero `levels`) and return its activity.
 
@@ -150,7 +161,8 @@ class ResidualCoder:
         guided = np.zeros_like(before) if guide is None else guide.astype(np.int64)
         below, beside = (np.zeros((len(levels), CELL * n), np.int64) for n in (columns, rows))
         level, gap = min(level, MAX_LEVELS - 1), np.zeros((2, 32), np.int64)
-        picture = ResidualPicture(sizes, levels, quarters, before, guided, level, below, beside, gap)
+        led = np.zeros_like(modes) if lead is None else lead
+        picture = ResidualPicture(sizes, modes, levels, quarters, before, guided, led, level, below, beside, gap)
         code_residual(coder.stream(_most_decisions(levels)), self._mixers, picture)
         coder.check()
         return largest(quarters[:, 1:, 1:], 2, 2)

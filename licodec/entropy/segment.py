@@ -113,7 +113,9 @@ class PictureCoder:
     def _code_residual(self, coder: BitCoder, g: int, picture: Picture, symbols: PictureSymbols) -> None:
         levels = symbols.levels[g].dense()
         guide = self._luma_guide(picture, self._geometry.cells(g)) if g else None
-        activity = self._residual[g].code(coder, symbols.sizes[g], levels, picture.level, self.past(picture, g), guide)
+        lead = self._under(symbols.modes[0], symbols.modes[g].shape) if g else None
+        sizes, modes, past = symbols.sizes[g], symbols.modes[g], self.past(picture, g)
+        activity = self._residual[g].code(coder, sizes, modes, levels, picture.level, past, guide, lead)
         self._activity.setdefault(picture.frame, []).append(activity)
         if coder.decoding:
             symbols.levels[g] = SparseLevels.of(levels)
@@ -140,6 +142,14 @@ class PictureCoder:
         luma = luma[:rows, :columns]
         luma = np.pad(luma, [(0, rows - luma.shape[0]), (0, columns - luma.shape[1])])
         return largest(luma, sy, sx)
+
+    def _under(self, modes: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """Modes of the luma under each quarter of a chroma cell."""
+        sx, sy = self._geometry.subsampling
+        out = np.zeros(shape, np.uint8)
+        found = modes[sy // 2 :: sy, sx // 2 :: sx][: shape[0], : shape[1]]
+        out[: found.shape[0], : found.shape[1]] = found
+        return out
 
     def forget(self, keep: set[int]) -> None:
         """Drop the memory of frames that no later picture refers to."""

@@ -13,6 +13,8 @@ class Preset:
     """Learn first what hangs on each place (`importance`)."""
     denoise: bool
     """Take noise out of what many pictures are predicted from."""
+    intra: int
+    """Deepest level of the pyramid whose pictures may have intra blocks (-1: none)."""
     sweeps: int
     """Sweeps of the motion search over a picture at full size."""
     group: int
@@ -24,11 +26,11 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(look_ahead=False, denoise=True, sweeps=1, group=16, steps=0, width=8),
-    "fast": Preset(look_ahead=True, denoise=True, sweeps=2, group=16, steps=600, width=8),
-    "medium": Preset(look_ahead=True, denoise=True, sweeps=2, group=16, steps=3000, width=8),
-    "slow": Preset(look_ahead=True, denoise=True, sweeps=4, group=16, steps=12000, width=32),
-    "placebo": Preset(look_ahead=True, denoise=True, sweeps=4, group=16, steps=40000, width=48),
+    "ultrafast": Preset(look_ahead=False, denoise=True, intra=1, sweeps=1, group=16, steps=0, width=8),
+    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=600, width=8),
+    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=3000, width=8),
+    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, group=16, steps=12000, width=32),
+    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, group=16, steps=40000, width=48),
 }
 
 

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from licodec.entropy.coder import BitEncoder
 from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.blocks import Terms
 from licodec.fit.denoise import Denoiser
 from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
@@ -212,15 +213,20 @@ class SegmentFit:
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
         for g, members in enumerate(self._geometry.groups):
-            wanted = np.stack([_pad(source[i] - prediction[i], self._geometry.padded(g)) for i in members])
+            wanted = np.stack([_pad(source[i], self._geometry.padded(g)) for i in members])
+            known = np.stack([_pad(prediction[i], self._geometry.padded(g)) for i in members])
             worth = self._bit_worth(picture, g, steps) * 4 ** (symbols.quantiser / STEPS_PER_OCTAVE)
             importance = self._importance.get(picture.frame)
             weights = None if importance is None else error_weights(importance, self._geometry, g)
             rates = self._coder.rates(g, picture.level)
             cells = self._geometry.cells(g)
             past = self._coder.past(picture, g) if self._bits else np.zeros((2, *cells), np.uint8)
-            symbols.sizes[g], levels = quantise(wanted, steps[g], worth, rates, past, weights)
-            symbols.levels[g] = SparseLevels.of(levels)
+            terms = Terms.of(steps[g], worth, rates, past, weights)
+            shape, first = source[members[0]].shape, not picture.refs
+            intra = picture.level <= self._preset.intra
+            coded = quantise(wanted, known, shape, terms, first=first, intra=intra)
+            symbols.sizes[g], symbols.modes[g] = coded.sizes, coded.modes
+            symbols.levels[g] = SparseLevels.of(coded.levels)
 
     def _fit_filters(self, picture: Picture, source: Planes, planes: Planes, steps: Sequence[float]) -> Planes:
         """The planes of a picture behind the loop filters that suit them, which are its symbols from now on."""
@@ -324,7 +330,9 @@ def look_ahead(
         return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit = SegmentFit(half, config, halved, groups, finer, replace(preset, sweeps=1, denoise=False), learning=False)
+    fit = SegmentFit(
+        half, config, halved, groups, finer, replace(preset, sweeps=1, denoise=False, intra=-1), learning=False
+    )
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
     node_rows, node_columns = geometry.node_shapes[0]
     return {

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from licodec.container import Limits
 from licodec.model.config import ModelConfig
+from licodec.model.cosine import CELL
 from licodec.model.geometry import Geometry
+from licodec.model.intra import QUARTER
 from licodec.model.synthesis import input_channels, layer_shapes, parameter_shapes
 
-_SAMPLE_MACS = 152
-"""Two bicubic predictions, an inverse transform of 32 x 32, deblocking and the loop filter, for each sample."""
+_SAMPLE_MACS = 156
+"""For each sample: two bicubic predictions, an inverse transform of 32 x 32, an intra prediction, deblocking and the loop
+filter."""
 _CONTENT_BYTES = 12
 """Three float32 for each sample of a picture that others refer to: planes, disagreement, residual."""
 _KEPT_BEYOND_GROUP = 4
@@ -48,7 +51,7 @@ def segment_bytes(geometry: Geometry, config: ModelConfig, frames: int, groups: 
     nodes = sum(math.prod(shape) for shape in geometry.node_shapes)
     picture = 2 * nodes * _VECTOR_BYTES + math.prod(geometry.blend_shape)
     coefficients = sum(len(planes) * math.prod(geometry.padded(g)) for g, planes in enumerate(geometry.groups))
-    picture += coefficients // 64
+    picture += coefficients // CELL**2 + coefficients // QUARTER**2
     contents = min(frames, max(groups, default=0) + _KEPT_BEYOND_GROUP) * samples(geometry) * _CONTENT_BYTES
     batch = min(geometry.batch, max(groups, default=1), frames) * coefficients * _BATCH_BYTES
     activations = 3 * input_channels(geometry) + 2 * config.width

@@ -60,6 +60,9 @@ class PictureSymbols:
     """[plane groups, 12] weights of the loop filter: of limited differences, then of whole ones."""
     sizes: list[npt.NDArray[np.uint8]]
     """For each plane group: [rows / 8, columns / 8] block size index of each cell."""
+    modes: list[npt.NDArray[np.uint8]]
+    """For each plane group: [rows / 4, columns / 4] how the block over each quarter of a cell is predicted: 0 from the
+    references, or from what is around it in one of the ways of `render.intra`."""
     levels: list[SparseLevels]
     """For each plane group: the quantised cosine coefficients, each block in its own place."""
 
@@ -76,6 +79,10 @@ class PictureSymbols:
             blend=np.zeros(geometry.blend_shape, np.uint8) if references == 2 else None,
             filters=np.zeros((len(geometry.groups), FILTER_WEIGHTS), np.int32),
             sizes=[np.full(geometry.cells(g), len(SIZES) - 1, np.uint8) for g in range(len(geometry.groups))],
+            modes=[
+                np.zeros((2 * geometry.cells(g)[0], 2 * geometry.cells(g)[1]), np.uint8)
+                for g in range(len(geometry.groups))
+            ],
             levels=[
                 SparseLevels((len(planes), *geometry.padded(g)), np.empty(0, np.int32), np.empty(0, np.int16))
                 for g, planes in enumerate(geometry.groups)

@@ -16,6 +16,10 @@ on those before it: the two quantisers together are finer than either."""
 SIZE_OF = np.array([0, HALF_STEP + 0.06, 2 * HALF_STEP + 0.05], np.float32)
 """Steps that the smallest levels stand for; others a multiple of HALF_STEP. A rate-distortion optimised quantiser sends
 much of what is less to 0, and the mean of what stays lies higher."""
+_SIZES = np.arange(1 << 15, dtype=np.float32) * np.float32(HALF_STEP)
+_SIZES[: len(SIZE_OF)] = SIZE_OF
+_STEPS_OF = np.concatenate([_SIZES, [0], -_SIZES[:0:-1]]).astype(np.float32)
+"""Steps of each level; those of negative ones from the end."""
 LATENT_STEP = 1 / 16
 """Quantisation step of the latents."""
 FILTER_STEP = 1 / 128
@@ -39,10 +43,7 @@ def step_of(quantiser: int) -> float:
 
 def coefficients_of(levels: npt.NDArray[np.int16], step: float) -> npt.NDArray[np.float32]:
     """Coefficients, float32, that quantised levels stand for."""
-    size = np.abs(levels)
-    small = SIZE_OF[np.minimum(size, len(SIZE_OF) - 1)]
-    steps = np.where(size < len(SIZE_OF), small, size.astype(np.float32) * np.float32(HALF_STEP))
-    return np.copysign(steps, levels.astype(np.float32)) * np.float32(step)
+    return _STEPS_OF[levels] * np.float32(step)
 
 
 def weight_step_of(index: int) -> float:

@@ -30,8 +30,8 @@ def strengths(
 ) -> tuple[Floats, Floats]:
     """[rows / 8, columns / 8] of a plane group: strength of the edge left of each cell, and of the one above it.
 
-    An edge counts where two blocks meet of which one is coded, or two vectors a sample or more apart; the plane's own
-    left and upper edge never does. `window`: of the cells in it (default: all of them).
+    An edge counts where two blocks meet of which one is coded or intra, or two vectors a sample or more apart; the
+    plane's own left and upper edge never does. `window`: of the cells in it (default: all of them).
     """
     sizes, levels = symbols.sizes[group], symbols.levels[group]
     step = geometry.step(geometry.groups[group][0])
@@ -43,7 +43,7 @@ def strengths(
     above = np.zeros_like(left)
     corner, strength = (part[0].start, part[1].start), 1.0 if fields else _INTRA
     coded = np.zeros(sizes.shape, np.bool_)
-    _mark_coded(sizes, levels.index, levels.shape, corner, strength, coded, left, above)
+    _mark_coded(sizes, symbols.modes[group], levels.index, levels.shape, corner, strength, coded, left, above)
     for field in fields:
         _mark_apart(field.vectors, step, (step[0] * UNIT, step[1] * UNIT), corner, strength, left, above)
     return left, above
@@ -52,6 +52,7 @@ def strengths(
 @compiled
 def _mark_coded(
     sizes: npt.NDArray[np.uint8],
+    modes: npt.NDArray[np.uint8],
     index: npt.NDArray[np.int32],
     shape: tuple[int, int, int],
     corner: tuple[int, int],
@@ -60,7 +61,12 @@ def _mark_coded(
     left: Floats,
     above: Floats,
 ) -> None:
-    """The edges of blocks that have levels (they are found in `coded`), or neighbours with them."""
+    """The edges of blocks that are intra or have levels (they are found in `coded`), and of their neighbours."""
+    for y in range(sizes.shape[0]):
+        for x in range(sizes.shape[1]):
+            if modes[2 * y, 2 * x] or modes[2 * y, 2 * x + 1] or modes[2 * y + 1, 2 * x] or modes[2 * y + 1, 2 * x + 1]:
+                size = _cells(sizes[y, x])
+                coded[y >> size << size, x >> size << size] = True
     _, rows, columns = shape
     for place in index:
         y, x = place // columns % rows // CELL, place % columns // CELL

@@ -68,7 +68,7 @@ class Contents(Generic[Array]):
             if not asked:
                 continue
             self._windows[frame] = union(asked)
-            before = self._windows[frame].before_filters(geometry)
+            before = self._renderer.around(self._windows[frame], self._symbols.pictures[frame])
             for field in self.motion[picture.frame]:
                 read = before.followed(field.vectors, geometry)
                 known = self._windows.get(field.target)

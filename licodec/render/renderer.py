@@ -1,7 +1,8 @@
 """The steps of rendering, from symbols to a picture.
 
     predict        what the references say, warped along the motion and blended
-    reconstruct    the content: prediction and residual, deblocked and filtered; what other pictures refer to
+    reconstruct    the content: prediction and residual, with its intra blocks, deblocked and filtered; what other
+                   pictures refer to
     between        the content at a time between two pictures
     synthesise     the picture: content and what the network makes of it for a latent
     view           the picture at another size, or a region of it
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -34,6 +35,7 @@ from licodec.render import loop_filter
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.flow import DENSITY, Motion
+from licodec.render.intra import reach
 from licodec.render.network import Network
 from licodec.render.resample import View
 from licodec.render.warp import sample_positions, to_samples
@@ -54,6 +56,17 @@ class Prediction(Generic[Array]):
     planes: tuple[Array, ...]
     apart: Array | None
     """Luma of the first prediction less the second; None with fewer than two."""
+
+
+@dataclass(frozen=True)
+class Unfiltered(Generic[Array]):
+    """A window of a picture before its filters."""
+
+    planes: tuple[Array, ...]
+    parts: tuple[Array, ...]
+    """The residual of each plane by itself."""
+    apart: Array | None
+    """As in `Prediction`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class Renderer(ABC, Generic[Array]):
         window: Window,
     ) -> Content[Array]:
         """The content of a picture, right in a window: `predict`, then `reconstruct`."""
-        around = window.before_filters(self.geometry)
+        around = self.around(window, symbols)
         prediction = self.predict(fields, symbols.blend, references, around)
         return self.reconstruct(prediction, fields, symbols, steps, window)
 
@@ -138,20 +151,56 @@ class Renderer(ABC, Generic[Array]):
 
         The content is what other pictures refer to: a network inside the prediction loop would be applied to its
         own output again and again (tried: it sharpens until it loses). `window`: where it is wanted (default:
-        everywhere); then the prediction is that of `window.before_filters`.
+        everywhere); then the prediction is that of `around`.
         """
-        around = self.whole if window is None else window.before_filters(self.geometry)
-        parts, planes = [], []
+        window = window or self.whole
+        around = self.around(window, symbols)
+        made = self._with_intra(self._with_residual(prediction, symbols, steps, around), symbols, around)
+        return self._behind_filters(made, fields, symbols, steps, window, around)
+
+    def _with_residual(
+        self, prediction: Prediction[Array], symbols: PictureSymbols, steps: Sequence[float], window: Window
+    ) -> Unfiltered[Array]:
+        """All but the intra blocks."""
+        parts: list[Array] = []
         for g, members in enumerate(self.geometry.groups):
-            step = self.geometry.step(members[0])
-            parts += self._residual(symbols.sizes[g], symbols.levels[g], steps[g], around.of(step))
+            place = window.of(self.geometry.step(members[0]))
+            parts += self._residual(symbols.sizes[g], symbols.levels[g], steps[g], place)
+        return Unfiltered(tuple(map(self._add, prediction.planes, parts)), tuple(parts), prediction.apart)
+
+    def _with_intra(self, made: Unfiltered[Array], symbols: PictureSymbols, window: Window) -> Unfiltered[Array]:
+        """The intra blocks, too: of the others around them, and of each other."""
+        planes = list(made.planes)
+        for g, members in enumerate(self.geometry.groups):
+            if symbols.modes[g].any():
+                rows, columns = window.of(self.geometry.step(members[0]))
+                corner = rows.start, columns.start
+                for i in members:
+                    planes[i] = self._fill(planes[i], corner, made.parts[i], symbols.sizes[g], symbols.modes[g])
+        return replace(made, planes=tuple(planes))
+
+    def _behind_filters(
+        self,
+        made: Unfiltered[Array],
+        fields: Sequence[Field],
+        symbols: PictureSymbols,
+        steps: Sequence[float],
+        window: Window,
+        around: Window,
+    ) -> Content[Array]:
+        """The content right in a window; `made` is `around` it."""
+        planes = []
+        for g, members in enumerate(self.geometry.groups):
             left, above = strengths(self.geometry, g, fields, symbols, around)
             for i in members:
-                plane = self._add(prediction.planes[i], parts[i])
-                plane = self._deblock(plane, left, above, *limits(steps[g]))
+                plane = self._deblock(made.planes[i], left, above, *limits(steps[g]))
                 planes.append(self.filter(plane, symbols.filters[g], steps[g]))
-        content = Content(tuple(planes), prediction.apart, parts[0], window or self.whole)
+        content = Content(tuple(planes), made.apart, made.parts[0], window)
         return content if around == self.whole else self._placed(content, around)
+
+    def around(self, window: Window, symbols: PictureSymbols) -> Window:
+        """What must be there of a picture before its filters, so that it is right in a window behind them."""
+        return reach(window.before_filters(self.geometry), self.geometry, symbols)
 
     def filter(self, plane: Array, weights: npt.NDArray[np.int32], step: float) -> Array:
         """A plane of a group behind the group's loop filter."""
@@ -347,6 +396,17 @@ class Renderer(ABC, Generic[Array]):
     def _warp(self, plane: Array, at: Array, linear: bool = False) -> Array:
         """Samples of a plane at positions [rows, columns, 2] (x, y): bicubic or bilinear; outside, the nearest edge
         sample."""
+
+    @abstractmethod
+    def _fill(
+        self,
+        plane: Array,
+        corner: tuple[int, int],
+        residual: Array,
+        sizes: npt.NDArray[np.uint8],
+        modes: npt.NDArray[np.uint8],
+    ) -> Array:
+        """The plane with its intra blocks, as `intra.fill`."""
 
     @abstractmethod
     def _deblock(self, plane: Array, left: Floats, above: Floats, most: float, uneven: float) -> Array:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from licodec.model import intra
 from licodec.model.cosine import CELL
 from licodec.model.geometry import PEAK, Geometry
 from licodec.model.motion import NODE, Field
@@ -26,7 +27,7 @@ from licodec.render.flow import Motion
 from licodec.render.fused import Fused
 from licodec.render.loop_filter import OFFSETS, REACH
 from licodec.render.network import Network, without_tf32
-from licodec.render.renderer import Content, Renderer
+from licodec.render.renderer import Content, Renderer, Unfiltered
 from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
 from licodec.render.tiles import Tiles
 from licodec.render.upsample import Upsampler
@@ -35,9 +36,10 @@ from licodec.video.info import Plane, VideoInfo
 
 
 class TorchRenderer(Renderer[Tensor]):
-    """Renders on a device, into tensors. Between symbols and planes nothing waits for the device, but for one thing.
+    """Renders on a device, into tensors. Between symbols and planes nothing waits for the device, but for two things.
 
-    The flow between two pictures is found on the host, which waits for their luma (`fetch`), once for each pair.
+    The flow between two pictures is found on the host, which waits for their luma (`fetch`), once for each pair; and
+    intra blocks are put in there, which takes the planes of pictures that have some to the host and back.
     """
 
     def __init__(
@@ -61,10 +63,19 @@ class TorchRenderer(Renderer[Tensor]):
         steps: Sequence[float],
         window: Window,
     ) -> Content[Tensor]:
-        def part(tile: Window) -> Content[Tensor]:
-            return super(TorchRenderer, self).content(fields, symbols, references, steps, tile)
+        around = self.around(window, symbols)
 
-        return self._joined(window, part)
+        def before_filters(tile: Window) -> Unfiltered[Tensor]:
+            return self._with_residual(self.predict(fields, symbols.blend, references, tile), symbols, steps, tile)
+
+        def behind_filters(tile: Window) -> Content[Tensor]:
+            wide = tile.before_filters(self.geometry)
+            part = _cut(made, wide.within(around), self.geometry)
+            return self._behind_filters(part, fields, symbols, steps, tile, wide)
+
+        tiles = [tile for _, tile in self._tiles.of(around, before_filters)]
+        made = self._with_intra(_stacked(tiles), symbols, around)
+        return self._joined(window, behind_filters)
 
     def between(
         self,
@@ -136,6 +147,19 @@ class TorchRenderer(Renderer[Tensor]):
         mode = "bilinear" if linear else "bicubic"
         return F.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=True)[0, 0]
 
+    def _fill(
+        self,
+        plane: Tensor,
+        corner: tuple[int, int],
+        residual: Tensor,
+        sizes: npt.NDArray[np.uint8],
+        modes: npt.NDArray[np.uint8],
+    ) -> Tensor:
+        # Block after block: nothing for a device. Of few pictures, and of little in most of those.
+        made = self.fetch(plane)
+        intra.fill(made, corner, self.fetch(residual), sizes, modes)
+        return self.upload(made)
+
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
         plane = self._smooth(plane, self.upload(left), most, uneven)
         return self._smooth(plane.T, self.upload(above).T, most, uneven).T
@@ -206,6 +230,27 @@ class TorchRenderer(Renderer[Tensor]):
 
         parts = self._pictures.each(info.height, part)
         return parts[0] if len(parts) == 1 else [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _stacked(tiles: list[Unfiltered[Tensor]]) -> Unfiltered[Tensor]:
+    """One of tiles below each other."""
+    if len(tiles) == 1:
+        return tiles[0]
+    planes, parts = (
+        tuple(torch.cat(column) for column in zip(*rows, strict=True))
+        for rows in ([tile.planes for tile in tiles], [tile.parts for tile in tiles])
+    )
+    aparts = [tile.apart for tile in tiles if tile.apart is not None]
+    return Unfiltered(planes, parts, torch.cat(aparts) if aparts else None)
+
+
+def _cut(made: Unfiltered[Tensor], window: Window, geometry: Geometry) -> Unfiltered[Tensor]:
+    """A window of it, counted from its own corner."""
+    planes, parts = (
+        tuple(plane[window.of(geometry.step(i))] for i, plane in enumerate(planes))
+        for planes in (made.planes, made.parts)
+    )
+    return Unfiltered(planes, parts, None if made.apart is None else made.apart[window.of((1, 1))])
 
 
 def _join(first: Content[Tensor], second: Content[Tensor], tile: Window, geometry: Geometry) -> Content[Tensor]:

@@ -96,6 +96,10 @@ class Window:
         """What is needed so that this is right behind deblocking and loop filter."""
         return _cut(self, _FILTERS, BLEND, geometry)
 
+    def in_cells(self, geometry: Geometry) -> Window:
+        """This in whole cells, as far as there is a picture."""
+        return _cut(self, 0, BLEND, geometry)
+
     def followed(self, vectors: npt.NDArray, geometry: Geometry) -> Window:
         """What this reads of a reference along motion vectors (quarter samples)."""
         rows, columns = vectors.shape[:2]

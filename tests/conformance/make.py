@@ -140,7 +140,7 @@ def encode(
     keep = mock.patch.object(Quality, "bit_worth_overall", 0.0) if network else contextlib.nullcontext()
     with (
         keep,
-        mock.patch.dict(PRESETS, ultrafast=replace(PRESETS["ultrafast"], steps=40 if network else 0, width=4)),
+        mock.patch.dict(PRESETS, ultrafast=replace(PRESETS["ultrafast"], intra=8, steps=40 if network else 0, width=4)),
         mock.patch("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf")),
         mock.patch("licodec.fit.latent_inr._CONFIG", TINY),
     ):

@@ -14,6 +14,7 @@ from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import fit_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, to_working
+from licodec.model.intra import MODES
 from licodec.model.pyramid import pyramid
 from licodec.model.symbols import FILTER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
@@ -87,6 +88,8 @@ def assert_same_picture(p: PictureSymbols, q: PictureSymbols) -> None:
     np.testing.assert_array_equal(p.filters, q.filters)
     for x, y in zip(p.sizes, q.sizes, strict=True):
         np.testing.assert_array_equal(x, y)
+    for x, y in zip(p.modes, q.modes, strict=True):
+        np.testing.assert_array_equal(x, y)
     for a, b in zip(p.levels, q.levels, strict=True):
         assert a.shape == b.shape
         np.testing.assert_array_equal(a.index, b.index)
@@ -135,6 +138,7 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
             p.filters = sparse(p.filters.shape, FILTER_MAX).astype(np.int32)
             for g in range(len(geometry.groups)):
                 p.sizes[g] = _sizes(random, geometry.cells(g))
+                p.modes[g] = any_modes(random, p.sizes[g])
                 p.levels[g] = on_trellis(p.sizes[g], sparse(p.levels[g].shape, 16383))
             symbols.pictures[picture.frame] = p
     return geometry, symbols
@@ -155,6 +159,14 @@ def on_trellis(sizes: np.ndarray, magnitudes: np.ndarray) -> SparseLevels:
                     levels[plane, y + v, x + u] = np.sign(value) * max(2 * abs(value) - state // 2, 0)
                     state = NEXT_STATE[state][value % 2]
     return SparseLevels.of(levels)
+
+
+def any_modes(random: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
+    """A legal map of modes: one for each block."""
+    quarters = sizes.repeat(2, axis=0).repeat(2, axis=1)
+    modes = random.integers(1, MODES, quarters.shape) * (random.random(quarters.shape) < random.choice([0, 0.1, 0.9]))
+    y, x = np.indices(quarters.shape) >> quarters << quarters
+    return modes[y, x].astype(np.uint8)
 
 
 def _sizes(random: np.random.Generator, cells: tuple[int, int]) -> np.ndarray:

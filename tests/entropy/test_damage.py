@@ -14,6 +14,7 @@ from licodec.entropy.segment import LATENT_LIMIT, write_segment
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
+from licodec.model.intra import MODES
 from licodec.model.symbols import FILTER_MAX
 from licodec.quant.steps import QUANTISER_MAX
 from licodec.video.info import VideoInfo
@@ -109,7 +110,7 @@ def test_what_no_encoder_says_is_refused_by_name() -> None:
     pytest.fail(f"never said: {wanted}")
 
 
-@pytest.mark.parametrize("beyond", ["quantiser", "latent", "filter"])
+@pytest.mark.parametrize("beyond", ["quantiser", "latent", "filter", "mode"])
 def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
     """Whoever writes a file can write any number."""
     payload, geometry, config = sample
@@ -119,13 +120,15 @@ def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
         picture.quantiser = QUANTISER_MAX + 1
     elif beyond == "latent":
         picture.latent[3] = LATENT_LIMIT + 1
-    else:
+    elif beyond == "filter":
         picture.filters[1, 11] = -FILTER_MAX - 1
+    else:
+        picture.modes[1][:] = MODES
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("QUANTISER_MAX", "LATENT_LIMIT", "FILTER_MAX"):
             patch.setattr(f"licodec.entropy.segment.{limit}", 1 << 20)
         written = write_segment(symbols, geometry, config)
-    with pytest.raises(DamagedFileError, match="out of range"):
+    with pytest.raises(DamagedFileError, match="does not exist" if beyond == "mode" else "out of range"):
         decoded(written, geometry, config, FRAMES)
     with pytest.raises(DamagedFileError, match="out of range"):
         decode_segment(written, geometry, config, FRAMES)

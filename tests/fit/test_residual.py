@@ -17,12 +17,14 @@ from licodec.entropy.coder import BitEncoder
 from licodec.entropy.reference.residual import NEXT_STATE
 from licodec.entropy.residual import Rates, ResidualCoder
 from licodec.entropy.segment import PictureCoder
+from licodec.fit.blocks import Terms
 from licodec.fit.presets import Quality
-from licodec.fit.residual import quantise
+from licodec.fit.residual import Coded, quantise
 from licodec.fit.trellis import dependent_levels
 from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL, SIZES, inverse, to_blocks
-from licodec.model.geometry import Geometry
+from licodec.model.geometry import PEAK, Geometry
+from licodec.model.intra import fill
 from licodec.quant.steps import HALF_STEP, coefficients_of
 
 PICTURES = PictureCoder(Geometry(((64, 96), (32, 48), (32, 48)), (2, 2)), ModelConfig())
@@ -36,9 +38,16 @@ LARGEST = len(SIZES) - 1
 def choose(
     residual: np.ndarray, step: float, lam: float, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes and levels of a residual whose references hold no activity."""
-    past = np.zeros((2, residual.shape[1] // CELL, residual.shape[2] // CELL), np.uint8)
-    return quantise(residual, step, lam, PICTURES.rates(len(residual) - 1, 2), past, weights)
+    """Sizes and levels of a residual, no block of which is intra, whose references hold no activity."""
+    terms = terms_of(residual, step, lam, weights)
+    found = quantise(residual, np.zeros_like(residual), residual.shape[1:], terms, first=False, intra=False)
+    assert not found.modes.any()
+    return found.sizes, found.levels
+
+
+def terms_of(planes: np.ndarray, step: float, lam: float, weights: np.ndarray | None = None) -> Terms:
+    past = np.zeros((2, planes.shape[1] // CELL, planes.shape[2] // CELL), np.uint8)
+    return Terms.of(step, lam, PICTURES.rates(len(planes) - 1, 2), past, weights)
 
 
 def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
@@ -52,11 +61,12 @@ def rebuilt(sizes: np.ndarray, levels: np.ndarray, step: float) -> np.ndarray:
     return out
 
 
-def coded_bits(sizes: np.ndarray, levels: np.ndarray) -> int:
+def coded_bits(sizes: np.ndarray, levels: np.ndarray, modes: np.ndarray | None = None) -> int:
     """Real bits of one picture by the entropy coder."""
     coder = BitEncoder()
     past = np.zeros((2, *sizes.shape), np.uint8)
-    ResidualCoder(len(levels)).code(coder, sizes, levels, 1, past, None)
+    modes = np.zeros((2 * sizes.shape[0], 2 * sizes.shape[1]), np.uint8) if modes is None else modes
+    ResidualCoder(len(levels)).code(coder, sizes, modes, levels, 1, past, None, None)
     return 8 * len(coder.finish())
 
 
@@ -179,6 +189,44 @@ def test_both_planes_of_a_group_share_sizes_and_keep_their_own_levels() -> None:
     errors = np.square(both - rebuilt(sizes, levels, 4.0)).mean(axis=(1, 2))
     assert (errors < 4.0**2 / 4).all()
     assert (levels[0] != levels[1]).any()
+
+
+def decoded(found: Coded, prediction: np.ndarray, step: float) -> np.ndarray:
+    """What a decoder makes of it, before its filters."""
+    residual = rebuilt(found.sizes, found.levels, step)
+    planes = np.clip(prediction + residual, 0, PEAK)
+    for plane, rest in zip(planes, residual, strict=True):
+        fill(plane, (0, 0), rest, found.sizes, found.modes)
+    return planes
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_stripes_in_a_first_picture_are_cheaper_from_around_them(planes: int) -> None:
+    x, _ = grid(96, 64)
+    stripes = 128 + 80 * np.sign(np.sin(x / 3))
+    source = np.stack([stripes, 255 - stripes][:planes]).astype(np.float32)
+    grey, step = np.full_like(source, 128), 8.0
+    terms = terms_of(source, step, WORTH * step**2)
+    without, found = (quantise(source, grey, (64, 96), terms, first=True, intra=intra) for intra in (False, True))
+    assert (found.modes > 0).mean() > 0.7
+    assert coded_bits(found.sizes, found.levels, found.modes) < 0.5 * coded_bits(without.sizes, without.levels)
+    errors = [np.square(decoded(f, grey, step) - source).mean() for f in (without, found)]
+    assert errors[1] < 2 * errors[0] < step**2 / 12
+
+
+def test_what_references_do_not_have_is_intra_and_the_rest_is_not() -> None:
+    x, y = grid(96, 64)
+    source = detailed() + 128
+    prediction = source + np.random.default_rng(0).normal(0, 1, source.shape).astype(np.float32)
+    # Something smooth lies in front of what was there.
+    source[0, 16:48, 32:64] = (60 + x + y)[16:48, 32:64]
+    step = 6.0
+    found = quantise(source, prediction, (64, 96), terms_of(source, step, WORTH * step**2), first=False)
+    inside = np.zeros((16, 24), np.bool_)
+    inside[4:12, 8:16] = True
+    assert (found.modes[inside] > 0).mean() > 0.8
+    assert not found.modes[~inside].any()
+    assert np.square(decoded(found, prediction, step) - source).mean() < step**2 / 6
 
 
 @settings(max_examples=40)

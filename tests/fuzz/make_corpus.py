@@ -12,7 +12,7 @@ import numpy as np
 import zstandard
 from conformance.check import files
 from container import rebuild
-from entropy.samples import on_trellis
+from entropy.samples import any_modes, on_trellis
 
 from fuzz.run import CORPUS, NAMES
 from fuzz.targets import join
@@ -92,6 +92,7 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
             p.latent = random.integers(-9, 10, 2).astype(np.int32)
             p.corrections = [[_sparse(random, n.shape, 9, 0.1) for n in nodes] for nodes in p.corrections]
             for g in range(len(geometry.groups)):
+                p.modes[g] = any_modes(random, p.sizes[g])
                 p.levels[g] = on_trellis(p.sizes[g], _sparse(random, p.levels[g].shape, 5, 0.02))
             symbols.pictures[picture.frame] = p
     return write_segment(symbols, geometry, config)

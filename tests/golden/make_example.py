@@ -235,6 +235,9 @@ def listing(found: SegmentSymbols) -> list[str]:
                     x, y = vectors[r, c].tolist()
                     lines.append(f"    reference {reference}, depth {depth}, node ({r}, {c}): ({x}, {y})")
         lines.append(f"    size index of each cell: {' '.join(map(str, picture.sizes[0].ravel()))}")
+        modes = [f"[{q}, {p}] {picture.modes[0][q, p]}" for q, p in np.argwhere(picture.modes[0]).tolist()]
+        text = "modes of quarters at [row, column]: " + ", ".join(modes or ["all 0"])
+        lines += textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
         levels = picture.levels[0].dense()
         shown = [f"[{v}, {u}] {levels[p, v, u]}" for p, v, u in np.argwhere(levels).tolist()]
         text = "levels at [row, column]: " + ", ".join(shown or ["none"])

@@ -101,6 +101,14 @@ def test_edges_of_coded_blocks_count() -> None:
     np.testing.assert_array_equal(above[1:], wanted[1:])
 
 
+def test_edges_of_intra_blocks_count() -> None:
+    found = symbols(np.full((8, 8), 1), [])
+    found.modes[0][4:6, 8:10] = 2
+    left, above = strengths(GEOMETRY, 0, [], found)
+    assert sorted(zip(*np.nonzero(left), strict=True)) == [(2, 4), (2, 5)]
+    assert sorted(zip(*np.nonzero(above), strict=True)) == [(2, 4), (3, 4)]
+
+
 @pytest.mark.parametrize(("group", "apart", "shown"), [(0, 3, False), (0, 4, True), (1, 7, False), (1, 8, True)])
 def test_edges_between_motions_a_sample_apart_count(group: int, apart: int, shown: bool) -> None:
     vectors = np.zeros((8, 8, 2), np.int16)

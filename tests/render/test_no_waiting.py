@@ -1,6 +1,7 @@
 """Between symbols and planes the host never waits for the device: no value that it computes decides what is done.
 
-But for the luma of two pictures between which something is shown: the flow from one to the other is found on the host.
+But for the luma of two pictures between which something is shown: the flow from one to the other is found on the host;
+and for pictures with intra blocks, which are put in on the host.
 """
 
 from __future__ import annotations
@@ -103,13 +104,23 @@ class Blind(TorchRenderer):
         return np.full(array.shape, 128, np.float32)
 
 
+def read_for_intra(player: SegmentPlayer[torch.Tensor]) -> list[tuple[int, int]]:
+    """Shapes of the planes with intra blocks, twice: for what is around those, and for their residual."""
+    geometry = Geometry.of(FORMATS[0])
+    groups = [(g, symbols) for symbols in player.parse().values() for g in range(len(geometry.groups))]
+    found = [geometry.shapes[i] for g, s in groups if s.modes[g].any() for i in geometry.groups[g]]
+    assert found
+    return 2 * found
+
+
 def test_nothing_but_the_luma_that_flow_is_found_in_is_read_back() -> None:
     info = FORMATS[0]
     renderer = Blind(info)
     player = parsed(info, renderer)
     for frame in range(FRAMES):
         player.render(frame)
-    assert not renderer.fetched
+    assert sorted(renderer.fetched) == sorted(read_for_intra(player))
+    renderer.fetched.clear()
     for share in (0.2, 0.5, 0.8):
         player.between(2, share)
     assert renderer.fetched == 2 * [(info.height, info.width)]
@@ -119,12 +130,13 @@ def test_all_shapes_are_known_without_any_value() -> None:
     """Anything read back from there but through `fetch` would fail."""
     info = FORMATS[0]
     renderer = Blind(info)
-    found = play(parsed(info, renderer), renderer, info)
+    player = parsed(info, renderer)
+    found = play(player, renderer, info)
     host = TorchRenderer(Geometry.of(info), "cpu")
     wanted = play(parsed(info, host), host, info)
     assert [(t.shape, t.dtype) for t in found] == [(t.shape, t.dtype) for t in wanted]
     assert all(t.is_meta for t in found)
-    assert len(renderer.fetched) == 2 * (FRAMES - 1)
+    assert len(renderer.fetched) == 2 * (FRAMES - 1) + len(read_for_intra(player))
 
 
 def test_tf32_is_off_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from licodec.entropy.segment import SegmentReader, write_segment
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.pyramid import Picture
+from licodec.model.symbols import PictureSymbols
 from licodec.render.flow import Flow
+from licodec.render.intra import reach
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
@@ -61,6 +64,17 @@ def without_network(info: VideoInfo) -> bytes:
     for _ in reader.batches():
         pass
     return write_segment(replace(reader.symbols, weights=None, weight_steps=[]), Geometry.of(info), CONFIG)
+
+
+@cache
+def without_intra(info: VideoInfo) -> bytes:
+    """As if all blocks were predicted from references: another film, but as good a one."""
+    reader = SegmentReader(segment(info), Geometry.of(info), CONFIG, FRAMES)
+    for _ in reader.batches():
+        pass
+    for picture in reader.symbols.pictures.values():
+        picture.modes = [np.zeros_like(modes) for modes in picture.modes]
+    return write_segment(reader.symbols, Geometry.of(info), CONFIG)
 
 
 def player_of(payload: bytes, info: VideoInfo = INFO) -> tuple[SegmentPlayer, Recorder]:
@@ -123,12 +137,12 @@ def test_a_region_of_any_frame_is_that_part_of_it(data: st.DataObject, trained: 
 def test_work_grows_with_the_region() -> None:
     work = []
     for side in (16, 64, 128):
-        player, renderer = player_of(segment(INFO))
+        player, renderer = player_of(without_intra(INFO))
         view = View.of(INFO, None, (100, 60, side, side))
         player.parse()
         view_of(player, renderer, INFO, view, FRAMES - 1, 0.0)
         work.append((renderer.predicted, renderer.synthesised))
-    player, renderer = player_of(segment(INFO))
+    player, renderer = player_of(without_intra(INFO))
     player.render(FRAMES - 1)
     everything = INFO.width * INFO.height
     pictures = renderer.predicted / everything
@@ -137,6 +151,20 @@ def test_work_grows_with_the_region() -> None:
     assert work[0][0] < work[1][0] < work[2][0] < renderer.predicted
     # Margins: 6 samples for the network, then 16, the motion and whole cells for each picture that is read.
     assert work[0][0] < 0.4 * renderer.predicted
+
+
+def test_intra_blocks_ask_for_what_they_are_predicted_from() -> None:
+    symbols = PictureSymbols.blank(GEOMETRY, CONFIG, Picture(0, 0, ()))
+    window = Window(96, 112, 128, 160)
+    wide = window.before_filters(GEOMETRY)
+    assert reach(wide, GEOMETRY, symbols) == wide
+    # Sizes are 32: of luma what lies around two blocks, one left of the other; of chroma nothing in reach.
+    symbols.modes[0][24:32, 16:32] = 3
+    symbols.modes[1][0:8, 0:8] = 3
+    assert reach(wide, GEOMETRY, symbols) == Window(80, 160, 48, 176)
+    symbols.modes[1][8:16, 8:16] = 3
+    # Samples 32 to 95 of both, and those of the block above to the left.
+    assert reach(wide, GEOMETRY, symbols) == Window(0, 192, 0, 192)
 
 
 def test_between_two_frames_all_but_the_flow_grows_with_the_region() -> None:
@@ -168,7 +196,7 @@ def test_flow_is_searched_once_for_two_frames(monkeypatch: pytest.MonkeyPatch) -
 
 def test_all_frames_of_a_region_render_each_picture_twice_at_most() -> None:
     """The first frame asked for gets what it needs, all others together what they need."""
-    player, renderer = player_of(segment(INFO))
+    player, renderer = player_of(without_intra(INFO))
     view = View.of(INFO, None, (100, 60, 64, 64))
     for frame in range(FRAMES):
         view_of(player, renderer, INFO, view, frame, 0.0)

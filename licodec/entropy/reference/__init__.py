@@ -141,9 +141,21 @@ class PictureSyntax:
         for r in picture.refs:
             past += self._activity[r][group].max(axis=0)
         guide = self._luma_guide(picture.frame, past.shape) if group else np.zeros_like(past)
-        out.sizes[group], levels, activity = self._residual[group].decode(past, guide, level)
+        lead = self._luma_modes(out.modes[0], out.modes[group].shape) if group else np.zeros_like(out.modes[0])
+        found = self._residual[group].decode(past, guide, lead, level)
+        out.sizes[group], out.modes[group], levels, activity = found
         out.levels[group] = SparseLevels.of(levels)
         self._activity.setdefault(picture.frame, []).append(activity)
+
+    def _luma_modes(self, luma: Grid, quarters: tuple[int, ...]) -> Grid:
+        """Modes of the luma under each quarter of a chroma cell."""
+        sx, sy = self._geometry.subsampling
+        lead = np.zeros(quarters, np.uint8)
+        for y, x in np.ndindex(quarters):
+            row, column = sy * y + sy // 2, sx * x + sx // 2
+            if row < luma.shape[0] and column < luma.shape[1]:
+                lead[y, x] = luma[row, column]
+        return lead
 
     def _luma_guide(self, frame: int, cells: tuple[int, ...]) -> Grid:
         """Largest luma activity over each chroma cell."""

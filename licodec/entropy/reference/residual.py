@@ -28,10 +28,12 @@ class ResidualSyntax:
 
     def __init__(self, coder: RangeDecoder, planes: int, part: str) -> None:
         self._coder, self._planes = coder, planes
-        kinds = 4 * planes
+        kinds = 8 * planes
         twins, place, along, bandwise = planes * 16 * 12, 4096 * planes, kinds * 12 * 24, kinds * 12 * 12
         seams, pulled = kinds * 288, kinds * 144
         self._split = Model(f"{part}split", [216, 108, 432, 432], 9, 24)
+        self._intra = Model(f"{part}intra", [128, 288, 32, 384], 8, 8)
+        self._mode = Model(f"{part}mode", [32 * n for n in (400, 80, 20, 20, 8)], 5, 8)
         self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 5], kinds, 12)
         self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144, 144, 32)], 10, kinds)
         self._extra = Model(f"{part}extra", [96])
@@ -53,13 +55,15 @@ class ResidualSyntax:
         self._escape = Model(f"{part}escape", [24])
         self._sign = Model(f"{part}sign", [4 * seams, 3 * pulled, 60], 4, 12)
 
-    def decode(self, past: Grid, guide: Grid, level: int) -> tuple[Grid, Grid, Grid]:
-        """Sizes [rows / 8, columns / 8], levels [planes, rows, columns] and activity of a picture.
+    def decode(self, past: Grid, guide: Grid, lead: Grid, level: int) -> tuple[Grid, Grid, Grid, Grid]:
+        """A picture's sizes [rows / 8, columns / 8], modes [rows / 4, columns / 4], levels [planes, rows, columns] and
+        activity.
 
-        `past`, `guide`: [rows / 8, columns / 8].
+        `past`, `guide`: [rows / 8, columns / 8]; `lead`: [rows / 4, columns / 4].
         """
         rows, columns = past.shape
-        self._past, self._guide, self._level = past, guide, level
+        self._past, self._guide, self._lead, self._level = past, guide, lead, level
+        self._modes = np.zeros((2 * rows, 2 * columns), np.uint8)
         self._sizes = np.full(past.shape, 3, np.uint8)
         self._quarters = np.zeros((self._planes, 2 * rows, 2 * columns), np.uint8)
         self._levels = np.zeros((self._planes, 8 * rows, 8 * columns), np.int16)
@@ -69,7 +73,7 @@ class ResidualSyntax:
             for x in range(0, columns, 4):
                 self._tree(3, y, x)
         activity = self._quarters.reshape(self._planes, rows, 2, columns, 2).max(axis=(2, 4))
-        return self._sizes, self._levels, activity
+        return self._sizes, self._modes, self._levels, activity
 
     def _tree(self, s: int, y: int, x: int) -> None:
         """A block of size index s at cell (y, x), or the four that it is split into."""
@@ -90,8 +94,36 @@ class ResidualSyntax:
         self._blocks(s, 2 * y, 2 * x)
 
     def _blocks(self, s: int, y: int, x: int) -> None:
+        f = 1 << s
+        mode = self._modes[y : y + f, x : x + f] = self._decode_mode(s, y, x)
         for plane in range(self._planes):
-            self._block(plane, s, y, x)
+            self._block(plane, s, y, x, mode > 0)
+
+    def _decode_mode(self, s: int, y: int, x: int) -> int:
+        f, level = 1 << s, self._level
+        left = int(self._modes[y, x - 1]) if x else 0
+        up = int(self._modes[y - 1, x]) if y else 0
+        lead = int(self._lead[y + f // 2, x + f // 2])
+        led, around, near = int(lead > 0), 2 * (left > 0) + (up > 0), binned(sum(self._beside(0, y, x, f)))
+        before = binned(_mean4(self._past, y // 2, x // 2, max(f // 2, 1)))
+        intra = self._intra.decode(
+            self._coder,
+            [
+                (8 * s + level) * 4 + around,
+                (12 * led + before) * 12 + near,
+                (2 * s + led) * 4 + around,
+                (12 * level + near) * 4 + around,
+            ],
+            2 * s + led,
+            level,
+        )
+        node = 1
+        for digit in range(5 if intra else 0):
+            contexts = [20 * left + up, 4 * lead + s, left, up, 4 * (level > 0) + s]
+            node = 2 * node + self._mode.decode(self._coder, [32 * c + node for c in contexts], 4 - digit, 2 * s + led)
+        if intra and node - 31 > 19:
+            raise DamagedFileError("mode out of range")
+        return node - 31 if intra else 0
 
     def _is_split(self, s: int, y: int, x: int) -> int:
         depth, f = 3 - s, 1 << s - 1
@@ -119,14 +151,14 @@ class ResidualSyntax:
         up = activity[y - 1, x : x + f].sum() if y else 0
         return int(left) * 4 // f, int(up) * 4 // f
 
-    def _block(self, plane: int, s: int, y: int, x: int) -> None:
-        f, kind, level = 1 << s, s * self._planes + plane, self._level
+    def _block(self, plane: int, s: int, y: int, x: int, intra: bool) -> None:
+        f, kind, level = 1 << s, (s + 4 * intra) * self._planes + plane, self._level
         left, up = self._beside(plane, y, x, f)
         past, guide = (_mean4(grid, y // 2, x // 2, max(f // 2, 1)) for grid in (self._past, self._guide))
         near, before = binned(left + up), binned(past)
         under = binned(8 * int(self._quarters[0, y, x]) if plane else guide)
         n, upper_edge, left_edge = 4 * f, self._below[plane, 4 * x :][: 4 * f], self._right[plane, 4 * y :][: 4 * f]
-        gaps = [_forward(s, upper_edge), _forward(s, left_edge)]
+        gaps = [[0] * n if intra else _forward(s, edge) for edge in (upper_edge, left_edge)]
         width = [binned(sum(map(abs, gap)) * SEAM_SCALE[s] >> 9) for gap in gaps]
         seam = (12 * kind + width[0]) * 12 + width[1]
         wide = max((k for k in range(n) if max(abs(g[k]) for g in gaps) * SEAM_SCALE[s] >> 8 > 5), default=0)
@@ -167,16 +199,18 @@ class ResidualSyntax:
         if extent > 8 * f - 1:
             raise DamagedFileError("extent out of range")
         self._quarters[plane, y : y + f, x : x + f] = class_
-        self._coefficients(plane, s, 4 * y, 4 * x, extent, binned(left + up + past), gaps)
+        self._coefficients(plane, kind, s, 4 * y, 4 * x, extent, binned(left + up + past), gaps)
+        if intra:
+            return
         block = self._levels[plane, 4 * y :, 4 * x :][:n, :n].astype(int).tolist()
         last = [-_edge(s, k) if k % 2 else _edge(s, k) for k in range(n)]
         upper_edge[:] = _backward(s, [sum(block[v][u] * last[v] for v in range(n)) for u in range(n)])
         left_edge[:] = _backward(s, [sum(block[v][u] * last[u] for u in range(n)) for v in range(n)])
 
     def _coefficients(
-        self, plane: int, s: int, y: int, x: int, extent: int, energy: int, gaps: list[list[int]]
+        self, plane: int, kind: int, s: int, y: int, x: int, extent: int, energy: int, gaps: list[list[int]]
     ) -> None:
-        n, kind = 4 << s, s * self._planes + plane
+        n = 4 << s
         block = self._levels[plane, y : y + n, x : x + n]
         sum_before, state = 0, 0
         for d in range(extent):

@@ -1,0 +1,311 @@
+"""Intra prediction: blocks predicted from the samples around them, in the picture itself.
+
+The modes are HEVC's (ITU-T H.265, 8.4.4.2) with half of its directions, read along exact rays. What a block is
+predicted from is the picture before its filters: of all blocks that are predicted from references, wherever they lie,
+and of the intra blocks before it in coding order. All of it is linear, with weights that sum to one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.jit import compiled
+from licodec.model.cosine import SIZES
+from licodec.model.geometry import PEAK, Floats
+
+INTER, PLANAR, MEAN, DIRECTIONS = 0, 1, 2, 3
+"""Modes; from DIRECTIONS on they turn from the lower left over the left and above to the upper right."""
+MODES = 20
+_SLOPES = np.array([-32, -21, -13, -5, 0, 5, 13, 21, 32]) / 32
+"""Samples along the side that a direction moves with each sample away from it."""
+QUARTER = 4
+_MIDDLE = np.float32(128)
+
+Bytes = npt.NDArray[np.uint8]
+Ranks = npt.NDArray[np.int32]
+
+
+class Rays(NamedTuple):
+    """For each size index, direction, row and column: where on the ring a sample reads."""
+
+    place: npt.NDArray[np.int32]
+    """[4, 17, 32, 32]: first of two neighbours on the ring."""
+    share: Floats
+    """[4, 17, 32, 32]: weight of the second."""
+
+
+def _rays() -> Rays:
+    index, share = np.zeros((4, 17, 32, 32), np.int32), np.zeros((4, 17, 32, 32), np.float32)
+    for s, n in enumerate(SIZES):
+        away, along = np.mgrid[1 : n + 1, 1 : n + 1].astype(np.float64)
+        for k, slope in enumerate(_SLOPES):
+            # From the side above; on the ring the corner is at 2 n.
+            at = along + away * slope
+            if slope < 0:
+                beyond = away - along / -slope
+                at = np.where(at >= 0, at, -beyond)
+            first = np.minimum(np.floor(at), 2 * n - 1)
+            place, weight = first + 2 * n, at - first
+            index[s, 8 + k, :n, :n], share[s, 8 + k, :n, :n] = place, weight
+            # The same from the left, mirrored.
+            at = 4 * n - (place + weight).T
+            first = np.minimum(np.floor(at), 4 * n - 1)
+            index[s, 8 - k, :n, :n], share[s, 8 - k, :n, :n] = first, at - first
+    return Rays(index, share)
+
+
+RAYS = _rays()
+
+
+@cache
+def ranks(rows: int, columns: int) -> Ranks:
+    """[rows, columns] place in coding order of each quarter of a cell; both are multiples of 8."""
+    y, x = np.mgrid[:rows, :columns]
+    z = sum((x >> i & 1) << 2 * i | (y >> i & 1) << 2 * i + 1 for i in range(3))
+    return (((y >> 3) * (columns >> 3) + (x >> 3) << 6) + z).astype(np.int32)
+
+
+@compiled
+def gather(
+    plane: Floats, corner: tuple[int, int], modes: Bytes, rank: Ranks, y: int, x: int, n: int, ring: Floats
+) -> None:
+    """[4 n + 1] samples around a block from the lower left to the upper right; what is not known is as what is known
+    last before it, or first.
+
+    plane: what there is of a picture's plane, which begins at `corner` (row, column); modes: of each quarter of a cell.
+    """
+    rows, columns = plane.shape
+    own, first = rank[y // QUARTER, x // QUARTER], -1
+    for k in range(4 * n + 1):
+        v = y - 1 if k >= 2 * n else y + 2 * n - 1 - k
+        u = x - 1 if k <= 2 * n else x + k - 2 * n - 1
+        known = 0 <= v - corner[0] < rows and 0 <= u - corner[1] < columns
+        if known:
+            q, p = v // QUARTER, u // QUARTER
+            known = modes[q, p] == INTER or rank[q, p] < own
+        if known:
+            ring[k] = plane[v - corner[0], u - corner[1]]
+            if first < 0:
+                first = k
+        elif first >= 0:
+            ring[k] = ring[k - 1]
+    for k in range(first if first >= 0 else 4 * n + 1):
+        ring[k] = ring[first] if first >= 0 else _MIDDLE
+
+
+@compiled
+def soften(ring: Floats, n: int, out: Floats) -> None:
+    """The ring smoothed, as larger blocks read it."""
+    out[0], out[4 * n] = ring[0], ring[4 * n]
+    for k in range(1, 4 * n):
+        out[k] = (ring[k - 1] + 2 * ring[k] + ring[k + 1]) / 4
+
+
+@compiled
+def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floats) -> None:
+    """[n, n] a block's prediction."""
+    n = 4 << s
+    direction = mode - 3
+    if mode == 2:
+        total = np.float32(0)
+        for k in range(n, 2 * n):
+            total += ring[k] + ring[k + n + 1]
+        total /= 2 * n
+        for v in range(n):
+            for u in range(n):
+                out[v, u] = total
+        return
+    if s and direction not in (4, 12):
+        ring = soft
+    if mode == 1:
+        down, right = ring[n - 1], ring[3 * n + 1]
+        for v in range(n):
+            left = ring[2 * n - 1 - v]
+            for u in range(n):
+                across = (n - 1 - u) * left + (u + 1) * right
+                out[v, u] = (across + (n - 1 - v) * ring[2 * n + 1 + u] + (v + 1) * down) / (2 * n)
+        return
+    index, share = rays.place[s, direction], rays.share[s, direction]
+    for v in range(n):
+        for u in range(n):
+            k = index[v, u]
+            out[v, u] = ring[k] + share[v, u] * (ring[k + 1] - ring[k])
+
+
+class _Room(NamedTuple):
+    """What `_fill` works in."""
+
+    ring: Floats
+    soft: Floats
+    made: Floats
+
+
+def fill(plane: Floats, corner: tuple[int, int], residual: Floats, sizes: Bytes, modes: Bytes) -> None:
+    """Put the intra blocks into a plane in which everything else is.
+
+    plane: what there is of it, from `corner` (row, column) on; residual: of the same samples; sizes: [rows / 8,
+    columns / 8] and modes: [rows / 4, columns / 4] of the whole plane.
+    """
+    rank = ranks(*modes.shape)
+    room = _Room(np.empty(129, np.float32), np.empty(129, np.float32), np.empty((32, 32), np.float32))
+    _fill(plane, corner, residual, sizes, modes, rank, order(*modes.shape), RAYS, room, PEAK)
+
+
+@cache
+def order(rows: int, columns: int) -> Ranks:
+    """The quarters' flat places, by rank."""
+    return np.argsort(ranks(rows, columns), axis=None).astype(np.int32)
+
+
+@compiled
+def _fill(
+    plane: Floats,
+    corner: tuple[int, int],
+    residual: Floats,
+    sizes: Bytes,
+    modes: Bytes,
+    rank: Ranks,
+    places: Ranks,
+    rays: Rays,
+    room: _Room,
+    peak: float,
+) -> None:
+    rows, columns = plane.shape
+    k = 0
+    while k < len(places):
+        q, p = places[k] // modes.shape[1], places[k] % modes.shape[1]
+        s, mode = int(sizes[q // 2, p // 2]), int(modes[q, p])
+        k += 1 << 2 * s
+        y, x, n = QUARTER * q, QUARTER * p, QUARTER << s
+        top, left = max(y, corner[0]), max(x, corner[1])
+        bottom, right = min(y + n, corner[0] + rows), min(x + n, corner[1] + columns)
+        if mode == INTER or top >= bottom or left >= right:
+            continue
+        gather(plane, corner, modes, rank, y, x, n, room.ring)
+        soften(room.ring, n, room.soft)
+        predict(room.ring, room.soft, rays, s, mode, room.made)
+        for v in range(top, bottom):
+            for u in range(left, right):
+                sample = room.made[v - y, u - x] + residual[v - corner[0], u - corner[1]]
+                plane[v - corner[0], u - corner[1]] = min(max(sample, np.float32(0)), np.float32(peak))
+
+
+def waves(sizes: Bytes, modes: Bytes) -> list[list[npt.NDArray[np.int32]]]:
+    """Intra blocks in an order in which what each is predicted from comes before it: waves of such as do not depend
+    on each other, and of each wave by size index [blocks, (row, column)] of their first samples.
+    """
+    found = np.zeros(modes.shape, np.int32)
+    _number_waves(sizes, modes, ranks(*modes.shape), order(*modes.shape), found)
+    at = np.flatnonzero(found)
+    q, p = np.divmod(at, modes.shape[1])
+    s = sizes[q // 2, p // 2].astype(np.int64)
+    first = ((q | p) & (1 << s) - 1) == 0
+    at, q, p, s = at[first], q[first], p[first], s[first]
+    key = found.reshape(-1)[at].astype(np.int64) * len(SIZES) + s
+    by = np.argsort(key, kind="stable")
+    starts = np.searchsorted(key[by], np.arange(len(SIZES), (int(found.max(initial=0)) + 1) * len(SIZES) + 1))
+    places = (np.stack([q, p], axis=1)[by] * QUARTER).astype(np.int32)
+    parts = [places[i:j] for i, j in itertools.pairwise(starts)]
+    return [parts[i : i + len(SIZES)] for i in range(0, len(parts), len(SIZES))]
+
+
+@compiled
+def _number_waves(sizes: Bytes, modes: Bytes, rank: Ranks, places: Ranks, found: Ranks) -> None:
+    """`found`, zeros: of each quarter of an intra block one more than the largest of what it is predicted from."""
+    rows, columns = modes.shape
+    k = 0
+    while k < len(places):
+        q, p = places[k] // columns, places[k] % columns
+        f = 1 << int(sizes[q // 2, p // 2])
+        if modes[q, p] != INTER:
+            wave, own = 0, rank[q, p]
+            for i in range(-1, 2 * f):
+                if p > 0 and 0 <= q + i < rows and rank[q + i, p - 1] < own:
+                    wave = max(wave, found[q + i, p - 1])
+                if q > 0 and 0 <= p + i < columns and rank[q - 1, p + i] < own:
+                    wave = max(wave, found[q - 1, p + i])
+            for i in range(q, min(q + f, rows)):
+                for j in range(p, min(p + f, columns)):
+                    found[i, j] = wave + 1
+        k += f * f
+
+
+def leftovers(
+    made: Floats, source: Floats, modes: Bytes, at: npt.NDArray[np.int32], s: int, count: int
+) -> tuple[Bytes, Floats]:
+    """The modes that come closest to what blocks of a size index are to be, and what they leave of it.
+
+    made: [planes, rows, columns] to predict from; source: [planes, padded rows, padded columns]; modes: of each quarter
+    of a cell, INTER where `made` is known whatever the coding order; at: [blocks, (row, column)]. Returns modes
+    [blocks, count], by rising absolute difference, and differences [planes, blocks, count, n, n].
+    """
+    n, planes = QUARTER << s, len(made)
+    best = np.empty((len(at), count), np.uint8)
+    rest = np.empty((planes, len(at), count, n, n), np.float32)
+    rings, tried = np.empty((2, planes, 129), np.float32), np.empty((MODES, planes, n, n), np.float32)
+    apart = np.empty(MODES, np.float32)
+    rank = ranks(*modes.shape)
+    _leftovers(made, source, modes, rank, at, s, RAYS, rings, tried, apart, np.empty((4, 4), np.float32), best, rest)
+    return best, rest
+
+
+@compiled
+def _leftovers(
+    made: Floats,
+    source: Floats,
+    modes: Bytes,
+    rank: Ranks,
+    at: npt.NDArray[np.int32],
+    s: int,
+    rays: Rays,
+    rings: Floats,
+    tried: Floats,
+    apart: Floats,
+    room: Floats,
+    best: Bytes,
+    rest: Floats,
+) -> None:
+    n, planes = QUARTER << s, made.shape[0]
+    for b in range(at.shape[0]):
+        y, x = at[b, 0], at[b, 1]
+        for p in range(planes):
+            gather(made[p], (0, 0), modes, rank, y, x, n, rings[0, p])
+            soften(rings[0, p], n, rings[1, p])
+        for mode in range(1, MODES):
+            apart[mode] = 0
+            for p in range(planes):
+                out = tried[mode, p]
+                predict(rings[0, p], rings[1, p], rays, s, mode, out)
+                for v in range(0, n, 4):
+                    for u in range(0, n, 4):
+                        apart[mode] += _detail(source[p, y + v : y + v + 4, x + u : x + u + 4], out[v:, u:], room)
+        for k in range(best.shape[1]):
+            least = 1
+            for mode in range(2, MODES):
+                if apart[mode] < apart[least]:
+                    least = mode
+            apart[least] = np.float32(3e38)
+            best[b, k] = least
+            for p in range(planes):
+                for v in range(n):
+                    for u in range(n):
+                        rest[p, b, k, v, u] = source[p, y + v, x + u] - tried[least, p, v, u]
+
+
+@compiled
+def _detail(wanted: Floats, made: Floats, room: Floats) -> np.float32:
+    """About what bits know of what is left of 4 x 4 samples: sum of the absolute values of its Hadamard transform."""
+    for i in range(4):
+        a, b = wanted[i, 0] - made[i, 0], wanted[i, 1] - made[i, 1]
+        c, d = wanted[i, 2] - made[i, 2], wanted[i, 3] - made[i, 3]
+        room[i, 0], room[i, 1], room[i, 2], room[i, 3] = a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d
+    total = np.float32(0)
+    for i in range(4):
+        a, b, c, d = room[0, i], room[1, i], room[2, i], room[3, i]
+        total += abs(a + b + c + d) + abs(a - b + c - d) + abs(a + b - c - d) + abs(a - b - c + d)
+    return total
