@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from licodec.fit.matching import match, phases, to_bytes
+from licodec.fit.threads import each
 from licodec.model.geometry import Geometry, Planes
 from licodec.render.numpy_renderer import follow
 
@@ -44,16 +45,19 @@ class Denoiser:
             return planes
         here, start = to_bytes(planes[0]), np.zeros((*self._geometry.node_shapes[0], 2), np.int32)
         totals, weights = [plane.copy() for plane in planes], [np.ones_like(plane) for plane in planes]
-        for away, share in _SHARES.items():
-            if not 0 <= frame + away < self._frames:
-                continue
+
+        def moved_here(away: int) -> Planes:
             other = self._source(frame + away)
             vectors = match(here, phases(to_bytes(other[0])), start, _BIT_WORTH * self._step**2, sweeps=1)
-            for i, plane in enumerate(planes):
-                whole = slice(0, plane.shape[0]), slice(0, plane.shape[1])
-                moved = follow(other[i], vectors, self._geometry.step(i), whole)
+            wholes = [(slice(0, rows), slice(0, columns)) for rows, columns in self._geometry.shapes]
+            return tuple(follow(p, vectors, self._geometry.step(i), wholes[i]) for i, p in enumerate(other))
+
+        near = [away for away in _SHARES if 0 <= frame + away < self._frames]
+        for away, found in zip(near, each(moved_here, near), strict=True):
+            for i, (moved, plane) in enumerate(zip(found, planes, strict=True)):
                 apart = cv2.blur(np.square(moved - plane), (_AROUND, _AROUND), borderType=cv2.BORDER_REPLICATE)
-                weight = share * _LEVELS[level] * np.exp(apart * np.float32(-0.5 / (_SIGMA * self._step) ** 2))
+                weight = np.exp(apart * np.float32(-0.5 / (_SIGMA * self._step) ** 2))
+                weight *= np.float32(_SHARES[away] * _LEVELS[level])
                 totals[i] += weight * moved
                 weights[i] += weight
         return tuple(total / weight for total, weight in zip(totals, weights, strict=True))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from licodec.fit.blocks import Blocks, Bytes, Floats, Ints, Levels, Places, Terms
+from licodec.fit.threads import each
 from licodec.model.cosine import SIZES, forward_blocks, inverse, to_blocks
 from licodec.model.geometry import PEAK
 from licodec.model.intra import INTER, PLANAR, QUARTER, leftovers, waves
@@ -73,9 +74,16 @@ def try_intra(
     close = eights.cost < _CLOSE * inter[1]
     worth[0] &= close.repeat(2, axis=0).repeat(2, axis=1)
     worth[2] &= to_blocks(close, 2).any(axis=(2, 3))
-    sixteens = tried(2)
-    worth[3] &= to_blocks(sixteens.cost < _CLOSE * inter[2], 2).any(axis=(2, 3))
-    return [tried(0), eights, sixteens, tried(3)]
+
+    def smaller() -> list[IntraBlocks]:
+        return [tried(0), eights]
+
+    def larger() -> list[IntraBlocks]:
+        sixteens = tried(2)
+        worth[3] &= to_blocks(sixteens.cost < _CLOSE * inter[2], 2).any(axis=(2, 3))
+        return [sixteens, tried(3)]
+
+    return [blocks for found in each(lambda part: part(), (smaller, larger)) for blocks in found]
 
 
 def _errors(planes: Floats, size: int) -> Floats:

@@ -26,7 +26,7 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(look_ahead=False, denoise=True, intra=1, sweeps=1, group=16, steps=0, width=8),
+    "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, group=16, steps=0, width=8),
     "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=600, width=8),
     "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=3000, width=8),
     "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, group=16, steps=12000, width=32),

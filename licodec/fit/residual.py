@@ -9,6 +9,7 @@ import numpy as np
 from licodec.entropy.residual import Rates
 from licodec.fit.blocks import Blocks, Bytes, Floats, Levels, Terms
 from licodec.fit.intra import code_intra, try_intra
+from licodec.fit.threads import each
 from licodec.model.cosine import CELL, SIZES, forward, inverse, to_blocks
 from licodec.model.geometry import PEAK
 from licodec.model.intra import INTER, QUARTER
@@ -35,12 +36,16 @@ def quantise(
     source, prediction: [planes, rows, columns], of which `shape` (rows, columns) is not padding; first: whether there
     are no references; intra: whether blocks may be predicted from what is around them.
     """
-    inter = []
-    for s, size in enumerate(SIZES):
-        x = to_blocks(forward(source - prediction, size), size)
+    residual = source - prediction
+
+    def blocks_of(s: int) -> Blocks:
+        size = SIZES[s]
+        x = to_blocks(forward(residual, size), size)
         down, across = x.shape[1:3]
         at = np.divmod(np.arange(down * across), across)
-        inter.append(Blocks(x.reshape(len(x), -1, size, size), s, at, terms, intra=False))
+        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms, intra=False)
+
+    inter = each(blocks_of, range(len(SIZES)))
     costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]
     sizes = _cheapest_tree(costs, terms.rates)
     modes = np.full((2 * sizes.shape[0], 2 * sizes.shape[1]), INTER, np.uint8)

@@ -26,9 +26,10 @@ from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
 from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import quantise
+from licodec.fit.residual import Coded, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.synthesis import CropSet, train
+from licodec.fit.threads import each
 from licodec.model import costs
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
@@ -212,21 +213,27 @@ class SegmentFit:
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
-        for g, members in enumerate(self._geometry.groups):
-            wanted = np.stack([_pad(source[i], self._geometry.padded(g)) for i in members])
-            known = np.stack([_pad(prediction[i], self._geometry.padded(g)) for i in members])
-            worth = self._bit_worth(picture, g, steps) * 4 ** (symbols.quantiser / STEPS_PER_OCTAVE)
-            importance = self._importance.get(picture.frame)
-            weights = None if importance is None else error_weights(importance, self._geometry, g)
-            rates = self._coder.rates(g, picture.level)
-            cells = self._geometry.cells(g)
-            past = self._coder.past(picture, g) if self._bits else np.zeros((2, *cells), np.uint8)
-            terms = Terms.of(steps[g], worth, rates, past, weights)
-            shape, first = source[members[0]].shape, not picture.refs
-            intra = picture.level <= self._preset.intra
-            coded = quantise(wanted, known, shape, terms, first=first, intra=intra)
-            symbols.sizes[g], symbols.modes[g] = coded.sizes, coded.modes
-            symbols.levels[g] = SparseLevels.of(coded.levels)
+
+        def coded(g: int) -> Coded:
+            return self._coded(picture, g, source, prediction, steps)
+
+        for g, found in enumerate(each(coded, range(len(self._geometry.groups)))):
+            symbols.sizes[g], symbols.modes[g] = found.sizes, found.modes
+            symbols.levels[g] = SparseLevels.of(found.levels)
+
+    def _coded(self, picture: Picture, g: int, source: Planes, prediction: Planes, steps: Sequence[float]) -> Coded:
+        """A picture in a plane group."""
+        members, quantiser = self._geometry.groups[g], self.symbols.pictures[picture.frame].quantiser
+        wanted, known = (
+            np.stack([_pad(p[i], self._geometry.padded(g)) for i in members]) for p in (source, prediction)
+        )
+        worth = self._bit_worth(picture, g, steps) * 4 ** (quantiser / STEPS_PER_OCTAVE)
+        importance = self._importance.get(picture.frame)
+        weights = None if importance is None else error_weights(importance, self._geometry, g)
+        past = self._coder.past(picture, g) if self._bits else np.zeros((2, *self._geometry.cells(g)), np.uint8)
+        terms = Terms.of(steps[g], worth, self._coder.rates(g, picture.level), past, weights)
+        shape, intra = self._geometry.shapes[members[0]], picture.level <= self._preset.intra
+        return quantise(wanted, known, shape, terms, first=not picture.refs, intra=intra)
 
     def _fit_filters(self, picture: Picture, source: Planes, planes: Planes, steps: Sequence[float]) -> Planes:
         """The planes of a picture behind the loop filters that suit them, which are its symbols from now on."""
