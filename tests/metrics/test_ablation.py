@@ -26,11 +26,11 @@ STEPS = 8
 
 @pytest.fixture(scope="module", autouse=True)
 def small_networks() -> Iterator[None]:
-    """Networks are trained for a moment, and kept whatever they are worth; `ultrafast` looks ahead too."""
+    """Networks are trained for a moment, and kept whatever they are worth; `ultrafast` looks ahead and denoises."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf"))
         patch.setattr(Quality, "bit_worth_overall", float("-inf"))
-        patch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], look_ahead=True, steps=STEPS))
+        patch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], look_ahead=True, denoise=True, steps=STEPS))
         yield
 
 
