@@ -116,11 +116,11 @@ def code_intra(
             at = corners[:, 0] // size, corners[:, 1] // size
             trials = _Trials.of(made, source, shape, modes, s, at, terms)
             best, _ = trials.best()
-            each = np.arange(len(best))
-            to_blocks(modes, n)[at] = trials.modes[each, best][:, None, None]
-            chosen = trials.blocks.levels(each * _TRIED + best)
+            which = np.arange(len(best))
+            to_blocks(modes, n)[at] = trials.modes[which, best][:, None, None]
+            chosen = trials.blocks.levels(which * _TRIED + best)
             to_blocks(levels, size)[:, *at] = chosen
-            predicted = to_blocks(source, size)[:, *at] - trials.rest[:, each, best]
+            predicted = to_blocks(source, size)[:, *at] - trials.rest[:, which, best]
             there = predicted + inverse(coefficients_of(chosen, terms.step))
             to_blocks(made, size)[:, *at] = np.clip(there, 0, PEAK)
 
@@ -143,8 +143,8 @@ class _Trials:
         corners = (np.stack(at, axis=1) * SIZES[s]).astype(np.int32)
         modes, rest = leftovers(made[:, : shape[0], : shape[1]], source, known, corners, s, _TRIED)
         spectra = forward_blocks(rest).reshape(len(rest), -1, *rest.shape[3:])
-        each = at[0].repeat(_TRIED), at[1].repeat(_TRIED)
-        return _Trials(modes, rest, Blocks(spectra, s, each, terms, intra=True))
+        places = at[0].repeat(_TRIED), at[1].repeat(_TRIED)
+        return _Trials(modes, rest, Blocks(spectra, s, places, terms, intra=True))
 
     def best(self) -> tuple[Ints, Floats]:
         """[blocks] which of the tried modes is cheapest, and what it costs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from licodec.entropy.residual import Rates
 from licodec.fit.blocks import Blocks, Bytes, Floats, Levels, Terms
@@ -90,7 +91,7 @@ def _cheapest_tree(costs: list[Floats], rates: Rates) -> Bytes:
     return sizes
 
 
-def _of_size(sizes: Bytes, s: int) -> Floats:
+def _of_size(sizes: Bytes, s: int) -> npt.NDArray[np.bool_]:
     """[down, across] which blocks of a size index there are."""
     n = max(SIZES[s] // CELL, 1)
     found = sizes[::n, ::n] == s
@@ -98,7 +99,7 @@ def _of_size(sizes: Bytes, s: int) -> Floats:
     return found.repeat(n, axis=0).repeat(n, axis=1)
 
 
-def _put(blocks: Levels, planes: Floats, s: int, chosen: Floats) -> None:
+def _put(blocks: Levels, planes: Floats, s: int, chosen: npt.NDArray[np.bool_]) -> None:
     """Blocks of a size index, those that are `chosen` [down, across] of all of them, into planes."""
     size = SIZES[s]
     to_blocks(planes, size)[:, chosen] = blocks.reshape(len(planes), *chosen.shape, size, size)[:, chosen]

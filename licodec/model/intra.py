@@ -3,12 +3,15 @@
 The modes are HEVC's (ITU-T H.265, 8.4.4.2) with half of its directions, read along exact rays. What a block is
 predicted from is the picture before its filters: of all blocks that are predicted from references, wherever they lie,
 and of the intra blocks before it in coding order. All of it is linear, with weights that sum to one.
+
+What an encoder needs of it, `waves` and `leftovers`, is here for the sake of the compiled functions they share
+(see `licodec.jit`).
 """
 
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +26,10 @@ INTER, PLANAR, MEAN, DIRECTIONS = 0, 1, 2, 3
 MODES = 20
 _SLOPES = np.array([-32, -21, -13, -5, 0, 5, 13, 21, 32]) / 32
 """Samples along the side that a direction moves with each sample away from it."""
+_ALONG_SIDES = (DIRECTIONS + 4, DIRECTIONS + 12)
+"""Modes that read a single sample."""
 QUARTER = 4
+"""Samples a side of the smallest block, a quarter of a cell."""
 _MIDDLE = np.float32(128)
 
 Bytes = npt.NDArray[np.uint8]
@@ -62,7 +68,7 @@ def _rays() -> Rays:
 RAYS = _rays()
 
 
-@cache
+@lru_cache(maxsize=8)
 def ranks(rows: int, columns: int) -> Ranks:
     """[rows, columns] place in coding order of each quarter of a cell; both are multiples of 8."""
     y, x = np.mgrid[:rows, :columns]
@@ -110,8 +116,7 @@ def soften(ring: Floats, n: int, out: Floats) -> None:
 def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floats) -> None:
     """[n, n] a block's prediction."""
     n = 4 << s
-    direction = mode - 3
-    if mode == 2:
+    if mode == MEAN:
         total = np.float32(0)
         for k in range(n, 2 * n):
             total += ring[k] + ring[k + n + 1]
@@ -120,9 +125,9 @@ def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floa
             for u in range(n):
                 out[v, u] = total
         return
-    if s and direction not in (4, 12):
+    if s and mode not in _ALONG_SIDES:
         ring = soft
-    if mode == 1:
+    if mode == PLANAR:
         down, right = ring[n - 1], ring[3 * n + 1]
         for v in range(n):
             left = ring[2 * n - 1 - v]
@@ -130,7 +135,7 @@ def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floa
                 across = (n - 1 - u) * left + (u + 1) * right
                 out[v, u] = (across + (n - 1 - v) * ring[2 * n + 1 + u] + (v + 1) * down) / (2 * n)
         return
-    index, share = rays.place[s, direction], rays.share[s, direction]
+    index, share = rays.place[s, mode - DIRECTIONS], rays.share[s, mode - DIRECTIONS]
     for v in range(n):
         for u in range(n):
             k = index[v, u]
@@ -156,7 +161,7 @@ def fill(plane: Floats, corner: tuple[int, int], residual: Floats, sizes: Bytes,
     _fill(plane, corner, residual, sizes, modes, rank, order(*modes.shape), RAYS, room, PEAK)
 
 
-@cache
+@lru_cache(maxsize=8)
 def order(rows: int, columns: int) -> Ranks:
     """The quarters' flat places, by rank."""
     return np.argsort(ranks(rows, columns), axis=None).astype(np.int32)
