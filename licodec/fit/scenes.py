@@ -59,12 +59,12 @@ def _with_cuts(frames: Iterable[Frame], info: VideoInfo) -> Iterator[tuple[Frame
     waiting, before, change = None, None, 0.0
     for frame in frames:
         small = _small(frame, info)
-        following = 0.0
+        thumbnail, following = _thumbnail(small), 0.0
         if waiting is not None:
-            following = float(np.abs(_thumbnail(small) - _thumbnail(waiting[1])).mean())
+            following = float(np.abs(thumbnail - waiting[2]).mean())
             yield waiting[0], _is_cut(waiting[1], before, change, following)
             before = waiting[1]
-        waiting, change = (frame, small), following
+        waiting, change = (frame, small, thumbnail), following
     if waiting is not None:
         yield waiting[0], _is_cut(waiting[1], before, change, 0.0)
 

@@ -28,7 +28,7 @@ _SLOPES = np.array([-32, -21, -13, -5, 0, 5, 13, 21, 32]) / 32
 """Samples along the side that a direction moves with each sample away from it."""
 _ALONG_SIDES = (DIRECTIONS + 4, DIRECTIONS + 12)
 """Modes that read a single sample."""
-QUARTER = 4
+QUARTER = SIZES[0]
 """Samples a side of the smallest block, a quarter of a cell."""
 _MIDDLE = np.float32(128)
 
@@ -115,7 +115,7 @@ def soften(ring: Floats, n: int, out: Floats) -> None:
 @compiled
 def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floats) -> None:
     """[n, n] a block's prediction."""
-    n = 4 << s
+    n = QUARTER << s
     if mode == MEAN:
         total = np.float32(0)
         for k in range(n, 2 * n):

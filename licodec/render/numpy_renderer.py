@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from licodec.model import intra
 from licodec.model.geometry import PEAK, Floats, Planes, from_working
 from licodec.model.motion import NODE, UNIT, Vectors
 from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE, input_channels
@@ -63,17 +62,6 @@ class NumpyRenderer(Renderer[Floats]):
         out = np.empty(plane.shape, np.float32)
         kernels.add(plane, other, PEAK, out)
         return out
-
-    def _fill(
-        self,
-        plane: Floats,
-        corner: tuple[int, int],
-        residual: Floats,
-        sizes: npt.NDArray[np.uint8],
-        modes: npt.NDArray[np.uint8],
-    ) -> Floats:
-        intra.fill(plane, corner, residual, sizes, modes)
-        return plane
 
     def _deblock(self, plane: Floats, left: Floats, above: Floats, most: float, uneven: float) -> Floats:
         smooth(plane, left, most, uneven)

@@ -28,6 +28,7 @@ from licodec.model import cosine
 from licodec.model.config import ModelConfig
 from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
+from licodec.model.intra import fill
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import FILTER_STEP, coefficients_of
@@ -176,7 +177,10 @@ class Renderer(ABC, Generic[Array]):
                 rows, columns = window.of(self.geometry.step(members[0]))
                 corner = rows.start, columns.start
                 for i in members:
-                    planes[i] = self._fill(planes[i], corner, made.parts[i], symbols.sizes[g], symbols.modes[g])
+                    # Block after block: nothing for a device. Of few pictures, and of little in most of those.
+                    plane, residual = self.fetch(planes[i]), self.fetch(made.parts[i])
+                    fill(plane, corner, residual, symbols.sizes[g], symbols.modes[g])
+                    planes[i] = self.upload(plane)
         return replace(made, planes=tuple(planes))
 
     def _behind_filters(
@@ -200,6 +204,8 @@ class Renderer(ABC, Generic[Array]):
 
     def around(self, window: Window, symbols: PictureSymbols) -> Window:
         """What must be there of a picture before its filters, so that it is right in a window behind them."""
+        if window == self.whole:
+            return window
         return reach(window.before_filters(self.geometry), self.geometry, symbols)
 
     def filter(self, plane: Array, weights: npt.NDArray[np.int32], step: float) -> Array:
@@ -396,17 +402,6 @@ class Renderer(ABC, Generic[Array]):
     def _warp(self, plane: Array, at: Array, linear: bool = False) -> Array:
         """Samples of a plane at positions [rows, columns, 2] (x, y): bicubic or bilinear; outside, the nearest edge
         sample."""
-
-    @abstractmethod
-    def _fill(
-        self,
-        plane: Array,
-        corner: tuple[int, int],
-        residual: Array,
-        sizes: npt.NDArray[np.uint8],
-        modes: npt.NDArray[np.uint8],
-    ) -> Array:
-        """The plane with its intra blocks, as `intra.fill`."""
 
     @abstractmethod
     def _deblock(self, plane: Array, left: Floats, above: Floats, most: float, uneven: float) -> Array:

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from licodec.model import intra
 from licodec.model.cosine import CELL
 from licodec.model.geometry import PEAK, Geometry
 from licodec.model.motion import NODE, Field
@@ -146,19 +145,6 @@ class TorchRenderer(Renderer[Tensor]):
         source, grid = plane[None, None], (at * self._halves[plane.shape] - 1)[None]
         mode = "bilinear" if linear else "bicubic"
         return F.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=True)[0, 0]
-
-    def _fill(
-        self,
-        plane: Tensor,
-        corner: tuple[int, int],
-        residual: Tensor,
-        sizes: npt.NDArray[np.uint8],
-        modes: npt.NDArray[np.uint8],
-    ) -> Tensor:
-        # Block after block: nothing for a device. Of few pictures, and of little in most of those.
-        made = self.fetch(plane)
-        intra.fill(made, corner, self.fetch(residual), sizes, modes)
-        return self.upload(made)
 
     def _deblock(self, plane: Tensor, left: npt.NDArray, above: npt.NDArray, most: float, uneven: float) -> Tensor:
         plane = self._smooth(plane, self.upload(left), most, uneven)
