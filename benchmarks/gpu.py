@@ -176,7 +176,17 @@ def _training(steps: int) -> Table:
         for device in DEVICES:
             times: list[float] = []
             stamp = lambda step, of, times=times: times.append(time.perf_counter())  # noqa: E731
-            train(crops, geometry, ModelConfig(width=width), 4, steps, seed=0, device=device, progress=stamp)
+            train(
+                crops,
+                geometry,
+                ModelConfig(width=width),
+                4,
+                steps,
+                bit_worth=1.0,
+                seed=0,
+                device=device,
+                progress=stamp,
+            )
             rest = times[len(times) // 3 :]
             rows.append({"width": width, "device": device, "steps a second": (len(rest) - 1) / (rest[-1] - rest[0])})
     return Table("Training", "Of the synthesis network: batches of 8 crops of 64x64 packed samples, bfloat16.", rows)

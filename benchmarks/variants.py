@@ -9,7 +9,7 @@ that was not changed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -88,11 +88,16 @@ def variants() -> dict[str, Variant]:
         Variant("width x 1/2", "half the channels", preset=lambda p: replace(p, width=p.width // 2)),
         Variant("width x 2", "twice the channels", preset=lambda p: replace(p, width=2 * p.width)),
         Variant(
-            "momentum instead of Adam",
-            "gradient of at most unit length, momentum 0.9",
-            lambda: [("torch.optim.Adam", Momentum)],
+            "Adam instead of SOAP",
+            "on the kernels, too, at the rate of the rest",
+            lambda: [("licodec.fit.synthesis.Soap", Adam)],
         ),
-        Variant("Muon instead of Adam", "on kernels; Adam on the rest", lambda: [("torch.optim.Adam", Muon)]),
+        Variant("Muon instead of SOAP", "on kernels; Adam on the rest", lambda: [("licodec.fit.synthesis.Soap", Muon)]),
+        Variant(
+            "bits in training off",
+            "squared error alone; steps as they are",
+            lambda: [("licodec.fit.synthesis._BIT_WORTH", 0.0)],
+        ),
         Variant("bf16 off", "training in float32", lambda: [("torch.Tensor.bfloat16", torch.Tensor.float)]),
         Variant(
             "mixing off",
@@ -166,13 +171,14 @@ def _no_modulation(layers: set[int]) -> list[Patch]:
 
     def blank(model: Any, *arguments: Any) -> None:
         begin(model, *arguments)
-        for i, parameter in enumerate(model.parameters):
-            layer, kind = divmod(i, len(model.parameters) // synthesis.LAYERS)
+        parameters, latents = model.tensors()
+        for i, parameter in enumerate(parameters):
+            layer, kind = divmod(i, len(parameters) // synthesis.LAYERS)
             # The first two of a layer are kernel and bias, the others its hypernetwork.
             if layer in layers and kind >= 2:
                 parameter.data.zero_()
         if len(layers) == synthesis.LAYERS:
-            model.latents.data.zero_()
+            latents.data.zero_()
 
     return [("licodec.model.synthesis.modulations", fixed), ("licodec.fit.synthesis._Model.__init__", blank)]
 
@@ -221,27 +227,28 @@ def _as_it_is(renderer: object, plane: np.ndarray, *rest: object) -> np.ndarray:
     return plane
 
 
-class Momentum(torch.optim.SGD):
-    """Stochastic gradient descent with momentum in the place of Adam."""
+class Adam(torch.optim.Adam):
+    """Adam in the place of SOAP."""
 
-    def __init__(self, parameters: Any, lr: float, betas: object) -> None:
-        super().__init__(parameters, lr=lr, momentum=0.9)
+    def __init__(self, matrices: Sequence[Any], rest: Sequence[Any], rates: tuple[float, float]) -> None:
+        groups = [{"params": list(matrices)}, {"params": list(rest)}]
+        super().__init__(groups, lr=rates[1], betas=(0.9, 0.98))
 
     def step(self, closure: Any = None) -> Any:
-        """One step along the gradient, shortened to unit length."""
-        torch.nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], 1.0)
+        """One step, of the kernels at the rate of the rest."""
+        self.param_groups[0]["lr"] = self.param_groups[1]["lr"]
         return super().step(closure)
 
 
-class Muon(torch.optim.Adam):
+class Muon(Adam):
     """Adam, but kernels go along the nearest orthogonal matrix to their momentum.
 
     Jordan et al., "Muon", 2024, with the quintic iteration given there; scaled to the length of Adam's steps as in Liu
     et al., arXiv 2502.16982.
     """
 
-    def __init__(self, parameters: Any, lr: float, betas: tuple[float, float]) -> None:
-        super().__init__(parameters, lr=lr, betas=betas)
+    def __init__(self, matrices: Sequence[Any], rest: Sequence[Any], rates: tuple[float, float]) -> None:
+        super().__init__(matrices, rest, rates)
         self._momenta: dict[torch.Tensor, torch.Tensor] = {}
 
     @torch.no_grad()

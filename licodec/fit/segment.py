@@ -41,10 +41,12 @@ from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 from licodec.render.renderer import Content
 
-_PARAMETER_BYTES = 0.55
-"""Of a trained parameter (measured: 4.4 bits)."""
+_PARAMETER_BYTES = 0.1
+"""Of a trained parameter, where bits are dear (measured: .03 to .5)."""
 _MOST_OF_PAYLOAD = 0.12
 """Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
+_FULL_TRAINING = 32
+"""Frames from which on a segment is worth all steps of a preset; of fewer the network learns little."""
 _HALF_SIZE_CRF = -3.0
 """Added where a segment is tried at half the size, where a sample stands for four and holds less noise."""
 _SAVE_EVERY = 30.0
@@ -256,11 +258,20 @@ class SegmentFit:
         blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
         return propagate(self._pictures, self._passed_on, self._motion, blends)
 
+    @property
+    def training_steps(self) -> int:
+        """Steps that the synthesis network is trained for."""
+        return min(self._preset.steps, -(-self._preset.steps * self.symbols.frames // _FULL_TRAINING))
+
     def network_may_pay(self) -> bool:
         """Whether a network is worth trying: its bytes must be few beside those it is to save a part of."""
         # All told, a byte for each level that is not zero is close.
         payload = sum(len(levels.value) for picture in self.symbols.pictures.values() for levels in picture.levels)
         return costs.parameters(self._geometry, self._config) * _PARAMETER_BYTES < _MOST_OF_PAYLOAD * payload
+
+    def network_pays(self, gain: float, size: int) -> bool:
+        """Whether a network of `size` bytes that takes away `gain` of the squared error is to be kept."""
+        return gain > 8 * size * self._quality.bit_worth_overall
 
     def train(
         self,
@@ -277,7 +288,8 @@ class SegmentFit:
             self._geometry,
             self._config,
             self.symbols.frames,
-            self._preset.steps,
+            self.training_steps,
+            bit_worth=self._quality.bit_worth_overall,
             seed=self._seed,
             device=device,
             seconds=seconds,
@@ -287,7 +299,7 @@ class SegmentFit:
         self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
         self._set_latents(trained.latents)
         size = network_bytes(self.symbols, self._geometry, self._config)
-        if trained.gain <= 8 * size * self._quality.bit_worth_overall:
+        if not self.network_pays(trained.gain, size):
             self.symbols.weights, self.symbols.weight_steps = None, []
             self._set_latents(np.zeros_like(trained.latents))
         return self.to_bytes()
@@ -375,7 +387,7 @@ def fit_segment(
                 geometry, config, source, groups, quality, preset, lambda done: report("look ahead", done, frames)
             )
         )
-    crops = CropSet(geometry, frames, seed, preset.steps) if preset.steps else None
+    crops = CropSet(geometry, frames, seed, fit.training_steps) if preset.steps else None
     ends = list(itertools.accumulate(fit.symbols.groups, initial=0))
     done, saved = 0, time.monotonic()
 

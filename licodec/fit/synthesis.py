@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,11 @@ import torch
 
 from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT
 from licodec.fit.guard import LOWER, Guard, Warn
+from licodec.fit.soap import Soap
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.synthesis import OUTPUT_SCALE
 from licodec.quant.steps import LATENT_STEP, weight_index_of, weight_step_of
 
 CROP = 64
@@ -23,10 +25,17 @@ CROP = 64
 _BUDGET = 400 << 20
 """Bytes of crops kept for a segment."""
 _BATCH = 8
-_ROUND_FROM = 0.5
-"""Share of the steps after which parameters and latents are rounded (straight-through)."""
-_RELATIVE_STEP = 0.25
-"""Quantisation step of a parameter tensor over its standard deviation: about four bits a weight."""
+_PICTURES = 2
+"""Pictures that a batch is of. Crops of one share their kernels: one convolution instead of one for each crop."""
+_ROUND_FROM = 0.3
+"""Share of the steps after which parameters and latents are rounded (straight-through), and bits count."""
+_RATES = (0.02, 0.005)
+"""Learning rates of the kernels (by SOAP) and of the rest (by Adam)."""
+_BIT_WORTH = 2.0
+"""Of bits estimated by `_bits`, over that of bits."""
+_PROBES = 8
+"""Batches that the curvature is estimated from."""
+_STEP_BOUNDS = (1e-4, 2.0)
 
 
 class CropSet:
@@ -46,25 +55,23 @@ class CropSet:
         self._each = max(1, min(whole, _BUDGET // (size * frames), -(-steps * _BATCH // frames)))
         self._random = np.random.default_rng(seed)
         self._phases = synthesis.phases(self._half)
-        count = self._each * frames
-        self.inputs = np.empty((count, inputs, *self._crop), np.float16)
-        self.wanted = np.empty((count, wanted, *self._crop), np.float16)
-        self.frames = np.empty(count, np.int64)
-        """Which frame each crop is of."""
-        self._count = 0
+        self.inputs = np.empty((frames, self._each, inputs, *self._crop), np.float16)
+        """[pictures, crops, channels, h, w]"""
+        self.wanted = np.empty((frames, self._each, wanted, *self._crop), np.float16)
+        self.frames: list[int] = []
+        """Which frame each picture is."""
 
     def add(self, frame: int, source: Planes, content: Planes, apart: Floats | None, rest: Floats) -> None:
         """Take crops of one picture: `content` is what the network gets, `source` what it should make of it."""
         inputs = np.concatenate([synthesis.network_input(content, apart, rest, self._geometry), self._phases])
         wanted = synthesis.pack(tuple(s - c for s, c in zip(source, content, strict=True)), self._geometry)
-        for _ in range(self._each):
+        for i in range(self._each):
             y = int(self._random.integers(0, self._half[0] - self._crop[0] + 1))
             x = int(self._random.integers(0, self._half[1] - self._crop[1] + 1))
             window = (slice(None), slice(y, y + self._crop[0]), slice(x, x + self._crop[1]))
-            self.inputs[self._count] = inputs[window]
-            self.wanted[self._count] = wanted[window]
-            self.frames[self._count] = frame
-            self._count += 1
+            self.inputs[len(self.frames), i] = inputs[window]
+            self.wanted[len(self.frames), i] = wanted[window]
+        self.frames.append(frame)
 
     @property
     def coverage(self) -> float:
@@ -94,7 +101,11 @@ def _integers(x: torch.Tensor, step: float, most: int) -> npt.NDArray[np.int32]:
     return torch.round(x.detach() / step).clamp(-most, most).cpu().numpy().astype(np.int32)
 
 
-_RATE = 5e-3
+def _bits(symbols: torch.Tensor) -> torch.Tensor:
+    """About what symbols cost, by a function with a gradient."""
+    return torch.log2(1 + 2 * symbols.square()).sum()
+
+
 _TIMED_STEPS = 8
 
 
@@ -109,12 +120,12 @@ def _affordable(steps: int, seconds: float, trial: Callable[[], object]) -> int:
 
 
 class _Model:
-    """Parameters and latents in training."""
+    """Parameters and latents in training: the kernels, and in one vector, which is faster, all else."""
 
     def __init__(self, geometry: Geometry, config: ModelConfig, frames: int, generator: torch.Generator) -> None:
         self.shapes = synthesis.layer_shapes(geometry, config)
         self.rank = config.rank
-        self.parameters = []
+        self._kernels, rest = list[torch.Tensor](), list[torch.Tensor]()
         for i, shape in enumerate(synthesis.parameter_shapes(geometry, config)):
             layer, kind = divmod(i, 6)
             if kind == 0 and layer + 1 < synthesis.LAYERS:
@@ -123,34 +134,67 @@ class _Model:
                 spread = 0.3
             else:
                 spread = 0.0
-            self.parameters.append((torch.randn(shape, generator=generator) * spread).requires_grad_())
-        self.latents = (torch.randn((frames, config.latent_dim), generator=generator) * 0.1).requires_grad_()
+            (rest if kind else self._kernels).append(torch.randn(shape, generator=generator) * spread)
+        rest.append(torch.randn((frames, config.latent_dim), generator=generator) * 0.1)
+        self._rest_shapes = [tensor.shape for tensor in rest]
+        self._rest = torch.cat([tensor.flatten() for tensor in rest])
         self.steps: list[int] | None = None
+        self._rest_steps = torch.ones(1)
 
     def to(self, device: str) -> None:
         """Move everything to a device, before training."""
-        self.parameters = [p.detach().to(device).requires_grad_() for p in self.parameters]
-        self.latents = self.latents.detach().to(device).requires_grad_()
+        self._kernels = [kernel.to(device).requires_grad_() for kernel in self._kernels]
+        self._rest = self._rest.to(device).requires_grad_()
 
     @property
     def trained(self) -> list[torch.Tensor]:
         """What the optimiser changes."""
-        return [*self.parameters, self.latents]
+        return [*self._kernels, self._rest]
 
-    def choose_steps(self) -> None:
-        """Fix each tensor's step by its spread."""
-        self.steps = []
-        for p in self.parameters:
-            spread = max(float(p.detach().square().mean().sqrt()), 1e-4)
-            step = spread * _RELATIVE_STEP
-            self.steps.append(weight_index_of(step))
+    def optimiser(self, rates: tuple[float, float] = _RATES) -> Soap:
+        """For what is trained."""
+        return Soap(self._kernels, [self._rest], rates)
 
-    def current(self) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Parameters and latents as the decoder will see them."""
+    def tensors(self) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Parameters in the file's order, and latents."""
+        return self.apart(self._kernels, self._rest)
+
+    def rounded(self) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Parameters and latents as the decoder will see them, as far as steps are known."""
         if self.steps is None:
-            return self.parameters, self.latents
-        sizes = [weight_step_of(k) for k in self.steps]
-        return [_round(p, s) for p, s in zip(self.parameters, sizes, strict=True)], _round(self.latents, LATENT_STEP)
+            return self.tensors()
+        kernels = [_round(kernel, step) for kernel, step in zip(self._kernels, self._kernel_steps, strict=True)]
+        return self.apart(kernels, _round(self._rest, self._rest_steps))
+
+    def bits(self) -> torch.Tensor | float:
+        """What parameters and latents will cost in the file, as far as steps are known."""
+        if self.steps is None:
+            return 0.0
+        kernels = [_bits(kernel / step) for kernel, step in zip(self._kernels, self._kernel_steps, strict=True)]
+        return torch.stack([*kernels, _bits(self._rest / self._rest_steps)]).sum()
+
+    def choose_steps(self, curvatures: Sequence[float], bit_worth: float) -> None:
+        """Fix the step of each tensor, by the mean curvature c of the squared error along its n parameters.
+
+        A step s adds n c s^2 / 24 to the error and saves n log2(s) bits: the best is at c s^2 / 12 = worth / ln 2.
+        """
+        low, high = _STEP_BOUNDS
+        best = (math.sqrt(12 * bit_worth / (math.log(2) * max(c, 1e-30))) for c in curvatures)
+        self.steps = [weight_index_of(min(max(step, low), high)) for step in best]
+        rest = [*(weight_step_of(k) for i, k in enumerate(self.steps) if i % 6), LATENT_STEP]
+        sizes = torch.tensor([math.prod(shape) for shape in self._rest_shapes])
+        self._rest_steps = torch.tensor(rest).repeat_interleave(sizes).to(self._rest.device)
+
+    @property
+    def _kernel_steps(self) -> list[float]:
+        return [weight_step_of(k) for k in (self.steps or [])[::6]]
+
+    def apart(self, kernels: Sequence[torch.Tensor], rest: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Tensors in the order of the file's parameters, and of latents, from what is shaped like `trained`."""
+        parts = rest.split([math.prod(shape) for shape in self._rest_shapes])
+        *others, latents = (part.view(shape) for part, shape in zip(parts, self._rest_shapes, strict=True))
+        layers = range(synthesis.LAYERS)
+        return [tensor for i in layers for tensor in (kernels[i], *others[5 * i : 5 * i + 5])], latents
 
 
 def train(
@@ -160,49 +204,83 @@ def train(
     frames: int,
     steps: int,
     *,
+    bit_worth: float,
     seed: int,
     device: str = "cpu",
     seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     warn: Warn = lambda text: None,
 ) -> TrainedSynthesis:
-    """Fit network and latents to the crops by Adam on the squared error, the second half with rounding.
+    """Fit network and latents to the crops: squared error, and from a part of the steps on rounding and bits.
+
+    `bit_worth`: squared error (luma-weighted, of the whole segment) that a bit is worth.
 
     A training that diverges goes back to its last good state, on with smaller steps, and tells `warn`.
     `seconds` shortens the schedule to the time there is (then the result depends on the machine's speed).
     """
     generator = torch.Generator().manual_seed(seed)
     model = _Model(geometry, config, frames, generator)
-    inputs, wanted, owners = (torch.from_numpy(a) for a in (crops.inputs, crops.wanted, crops.frames))
+    inputs, wanted = (torch.from_numpy(a) for a in (crops.inputs, crops.wanted))
     sx, sy = geometry.subsampling
     chroma = synthesis.content_channels(geometry) - 4
     importance = torch.tensor([1.0] * 4 + [float(sx * sy)] * chroma)[None, :, None, None]
     model.to(device)
-    inputs, wanted, importance, owners = (t.to(device) for t in (inputs, wanted, importance, owners))
+    inputs, wanted, importance = (t.to(device) for t in (inputs, wanted, importance))
+    samples = crops.coverage * wanted.numel()
+    waiting: list[int] = []
 
-    def error(batch: torch.Tensor) -> torch.Tensor:
-        parameters, latents = model.current()
-        factors = synthesis.modulations(parameters, latents[owners[batch]], model.shapes, model.rank)
-        made = synthesis.apply(parameters, factors, inputs[batch].bfloat16()).float()
-        return (made - wanted[batch].float()).square() * importance
+    def some() -> list[tuple[int, torch.Tensor]]:
+        """A batch: pictures, and some crops of each."""
+        while len(waiting) < _PICTURES:
+            waiting.extend(torch.randperm(frames, generator=generator).tolist())
+        each = _BATCH // _PICTURES
+        return [
+            (waiting.pop(), torch.randint(0, inputs.shape[1], (each,), generator=generator)) for _ in range(_PICTURES)
+        ]
+
+    def corrections(batch: Iterable[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
+        parameters, latents = model.rounded()
+        for k, which in batch:
+            factors = synthesis.modulations(parameters, latents[crops.frames[k]], model.shapes, model.rank)
+            seen = inputs[k, which].bfloat16().contiguous(memory_format=torch.channels_last)
+            yield synthesis.apply(parameters, factors, seen).float() * OUTPUT_SCALE
+
+    def errors(batch: Sequence[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
+        for (k, which), made in zip(batch, corrections(batch), strict=True):
+            yield (made - wanted[k, which].float()).square() * importance
 
     def descend(optimiser: torch.optim.Optimizer) -> torch.Tensor:
-        loss = error(torch.randint(0, len(inputs), (_BATCH,), generator=generator)).mean()
+        loss = torch.stack([error.mean() for error in errors(some())]).mean()
         optimiser.zero_grad()
-        loss.backward()
+        (loss + model.bits() * (_BIT_WORTH * bit_worth / samples)).backward()
         optimiser.step()
         return loss
 
+    def curvatures() -> list[float]:
+        """Mean second derivative of the segment's squared error along the parameters of each tensor (Gauss-Newton)."""
+        sums = [0.0] * synthesis.LAYERS * 6
+        for _ in range(_PROBES):
+            for made in corrections(some()):
+                # Random signs: what samples share in a gradient cancels, the squares stay.
+                signs = (torch.randint(0, 2, made.shape, generator=generator) * 2 - 1).to(made.device)
+                along = torch.autograd.grad((made * importance.sqrt() * signs).sum(), model.trained)
+                share = 2 * samples / (made.numel() * _PROBES * _PICTURES)
+                gradients = model.apart(along[:-1], along[-1])[0]
+                sums = [c + share * float(g.square().mean()) for c, g in zip(sums, gradients, strict=True)]
+        return sums
+
     if seconds is not None:
-        steps = _affordable(steps, seconds, lambda: descend(torch.optim.SGD(model.trained, lr=0.0)))
+        steps = _affordable(steps, seconds, lambda: descend(model.optimiser((0.0, 0.0))))
     # Worse than no network by more than a rounding: a training has no business there.
-    idle = sum(float((w.float().square() * importance).sum()) for w in wanted.split(_BATCH)) / wanted.numel()
+    idle = sum(float((w.float().square() * importance).sum()) for w in wanted) / wanted.numel()
     guard = Guard(model.trained, 2 * idle + 1, warn)
-    optimiser = torch.optim.Adam(model.trained, lr=_RATE, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=max(steps, 2), pct_start=0.15)
+    optimiser = model.optimiser()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, list(_RATES), total_steps=max(steps, 2), pct_start=0.15, cycle_momentum=False
+    )
     for step in range(steps):
         if model.steps is None and step >= _ROUND_FROM * steps:
-            model.choose_steps()
+            model.choose_steps(curvatures(), bit_worth)
         loss = descend(optimiser)
         schedule.step()
         round_next = model.steps is None and step + 1 >= _ROUND_FROM * steps
@@ -216,15 +294,18 @@ def train(
         if progress:
             progress(step + 1, steps)
     if model.steps is None:
-        model.choose_steps()
+        model.choose_steps(curvatures(), bit_worth)
     gain = 0.0
     with torch.no_grad():
-        for batch in torch.arange(len(inputs)).split(_BATCH):
-            gain += float((wanted[batch].float().square() * importance).sum() - error(batch).sum())
+        for k in range(frames):
+            for which in torch.arange(inputs.shape[1]).split(_BATCH):
+                (error,) = errors([(k, which)])
+                gain += float((wanted[k, which].float().square() * importance).sum() - error.sum())
     assert model.steps is not None
     sizes = [weight_step_of(k) for k in model.steps]
-    weights = [_integers(p, s, WEIGHT_LIMIT) for p, s in zip(model.parameters, sizes, strict=True)]
-    latents = _integers(model.latents, LATENT_STEP, LATENT_LIMIT)
+    parameters, z = model.tensors()
+    weights = [_integers(p, s, WEIGHT_LIMIT) for p, s in zip(parameters, sizes, strict=True)]
+    latents = _integers(z, LATENT_STEP, LATENT_LIMIT)
     # What does not even give a number is worth nothing.
     gain = gain * crops.coverage if math.isfinite(gain) else -math.inf
     return TrainedSynthesis(weights, model.steps, latents, gain)

@@ -60,31 +60,28 @@ def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int,
 
 
 def modulations(
-    parameters: Sequence[torch.Tensor], latents: torch.Tensor, shapes: Sequence[tuple[int, int]], rank: int
+    parameters: Sequence[torch.Tensor], latent: torch.Tensor, shapes: Sequence[tuple[int, int]], rank: int
 ) -> list[torch.Tensor]:
-    """[frames, outputs, inputs] factors of each layer's kernel for [frames, latent_dim] latents."""
+    """[outputs, inputs] factors of each layer's kernel for a latent [latent_dim]."""
     out = []
     for i, (outputs, inputs) in enumerate(shapes):
         _, _, w1, b1, w2, b2 = parameters[6 * i : 6 * i + 6]
-        pq = F.linear(torch.tanh(F.linear(latents, w1, b1)), w2, b2)
-        p = pq[:, : rank * outputs].reshape(-1, outputs, rank)
-        q = pq[:, rank * outputs :].reshape(-1, rank, inputs)
+        pq = F.linear(torch.tanh(F.linear(latent, w1, b1)), w2, b2)
+        p, q = pq[: rank * outputs].reshape(outputs, rank), pq[rank * outputs :].reshape(rank, inputs)
         out.append(2 * torch.sigmoid(p @ q))
     return out
 
 
 def apply(parameters: Sequence[torch.Tensor], factors: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """[frames, inputs, h, w] to the correction [frames, content, h, w] on the 8-bit scale; one modulation a frame."""
-    frames = len(x)
+    """[crops, inputs, h, w] of one frame to its correction [crops, content, h, w], over OUTPUT_SCALE, in x's dtype.
+
+    Channels last is twice as fast as channels first on a CPU.
+    """
     for i, factor in enumerate(factors):
-        kernel, bias = parameters[6 * i], parameters[6 * i + 1]
-        outputs, inputs = kernel.shape[:2]
-        kernels = (kernel * factor[..., None, None]).reshape(frames * outputs, inputs, 3, 3).to(x.dtype)
-        x = F.conv2d(x.reshape(1, frames * inputs, *x.shape[2:]), kernels, padding=1, groups=frames)
-        x = x.reshape(frames, outputs, *x.shape[2:]) + bias[None, :, None, None].to(x.dtype)
-        if i + 1 < len(factors):
-            x = F.relu(x)
-    return x * OUTPUT_SCALE
+        kernel, bias = parameters[6 * i : 6 * i + 2]
+        x = F.conv2d(x, (kernel * factor[..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)
+        x = F.relu_(x) if i + 1 < len(factors) else x
+    return x
 
 
 def pack(planes: Planes, geometry: Geometry) -> npt.NDArray[np.float32]:

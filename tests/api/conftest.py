@@ -23,6 +23,7 @@ def short_training() -> Iterator[None]:
     """The preset `ultrafast` trains for a tenth of its steps, even on clips too short for a network to pay."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf"))
+        patch.setattr("licodec.fit.segment._FULL_TRAINING", 1)
         patch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], steps=STEPS))
         yield
 

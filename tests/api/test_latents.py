@@ -65,7 +65,7 @@ def clip() -> Clip:
     crops = CropSet(GEOMETRY, FRAMES, 0, STEPS)
     fit.code(crops)
     without = fit.to_bytes()
-    trained = train(crops, GEOMETRY, CONFIG, FRAMES, STEPS, seed=0)
+    trained = train(crops, GEOMETRY, CONFIG, FRAMES, STEPS, bit_worth=0.1, seed=0)
     fit.symbols.weights, fit.symbols.weight_steps = trained.weights, trained.steps
     for frame, picture in fit.symbols.pictures.items():
         picture.latent = trained.latents[frame]

@@ -137,11 +137,12 @@ def encode(
     source: str | Path, target: Path, *, network: bool, embedder: Embedder | None = None, **settings: object
 ) -> None:
     """With a network small and little trained, so that the file is too."""
-    keep = mock.patch.object(Quality, "bit_worth_overall", 0.0) if network else contextlib.nullcontext()
     with (
-        keep,
+        # A price that a network so little trained can pay: it would be all zeros.
+        mock.patch.object(Quality, "bit_worth_overall", 0.01) if network else contextlib.nullcontext(),
         mock.patch.dict(PRESETS, ultrafast=replace(PRESETS["ultrafast"], intra=8, steps=40 if network else 0, width=4)),
         mock.patch("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf")),
+        mock.patch("licodec.fit.segment._FULL_TRAINING", 1),
         mock.patch("licodec.fit.latent_inr._CONFIG", TINY),
     ):
         licodec.encode(source, target, ultrafast(**settings), overwrite=True, embedder=embedder)

@@ -45,11 +45,13 @@ def encoded(
     info = VideoInfo(width, height, chroma)
     planes = [to_working(p, info) for p in moving(info, frames)]
     config = ModelConfig(width=4)
-    # A network of 20 steps earns little beside so small a payload: with bits almost for free it is kept all the same.
+    # With bits almost for free the symbols of a network of 20 steps are not all zero.
     quality = Quality(crf, worth=1e-6) if network else Quality(crf)
     preset = replace(PRESETS["ultrafast"], steps=TRAINING_STEPS, group=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf"))
+        for question in ("network_may_pay", "network_pays"):
+            patch.setattr(f"licodec.fit.segment.SegmentFit.{question}", lambda *_: network)
+        patch.setattr("licodec.fit.segment._FULL_TRAINING", 1)
         payload = fit_segment(Geometry.of(info), config, planes.__getitem__, frames, quality, preset)
     return payload, Geometry.of(info), config
 

@@ -80,9 +80,10 @@ def test_a_network_with_steps_far_too_large(
 ) -> None:
     """The file is as good as one without a network, or better, and the user is told."""
     monkeypatch.setattr("licodec.fit.segment._MOST_OF_PAYLOAD", float("inf"))
+    monkeypatch.setattr("licodec.fit.segment._FULL_TRAINING", 1)
     monkeypatch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], steps=120))
     plain = licodec.encode(source, tmp_path / "plain.linr", ultrafast())
-    monkeypatch.setattr(synthesis, "_RATE", rate)
+    monkeypatch.setattr(synthesis, "_RATES", (rate, rate))
     report = licodec.encode(source, tmp_path / "a.linr", ultrafast())
     assert any("segment 1: training diverged" in text for text in report.warnings), report.warnings
     assert not plain.warnings
@@ -101,10 +102,10 @@ def test_latents_that_run_away_are_still_symbols(monkeypatch: pytest.MonkeyPatch
     def far(self: synthesis._Model, *rest: object) -> None:
         real(self, *rest)  # type: ignore[arg-type]
         with torch.no_grad():
-            self.latents += 1e4
+            self._rest += 1e4
 
     monkeypatch.setattr(synthesis._Model, "__init__", far)
-    trained = synthesis.train(crops, Geometry.of(info), CONFIG, FRAMES, 4, seed=0)
+    trained = synthesis.train(crops, Geometry.of(info), CONFIG, FRAMES, 4, bit_worth=1.0, seed=0)
     assert np.abs(trained.latents).max() <= 1 << 12
 
 

@@ -158,12 +158,12 @@ def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
 
     weights = synthesis.dequantise(reader.symbols.weights or [], reader.symbols.weight_steps)
     shapes = synthesis.layer_shapes(geometry, CONFIG)
-    factors = synthesis.modulations(weights, torch.from_numpy(latent)[None], shapes, CONFIG.rank)
+    factors = synthesis.modulations(weights, torch.from_numpy(latent), shapes, CONFIG.rank)
     for disagreement in (apart, None):
         inputs = synthesis.network_input(planes, disagreement, rest, geometry)
         inputs = np.concatenate([inputs, synthesis.phases(inputs.shape[1:])])
         correction = synthesis.apply(weights, factors, torch.from_numpy(inputs)[None])[0].numpy()
-        wanted = synthesis.unpack(correction, geometry)
+        wanted = synthesis.unpack(correction * synthesis.OUTPUT_SCALE, geometry)
         up = [torch.from_numpy(p).to(device) for p in planes]
         found = network(
             up,
