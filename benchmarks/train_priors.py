@@ -102,7 +102,7 @@ def clips(paths: list[Path]) -> Iterator[tuple[str, VideoInfo, list[Planes]]]:
 def learn(paths: list[Path], out: Path) -> None:
     """Code everything once, in random order of clip and rate factor."""
     config = ModelConfig()
-    preset = replace(PRESETS["ultrafast"], intra=PRESETS["medium"].intra)
+    preset = replace(PRESETS["fast"], look_ahead=False, denoise=False, steps=0)
     jobs = [(name, info, frames, crf) for name, info, frames in clips(paths) for crf in CRFS]
     random.Random(0).shuffle(jobs)
     state: dict[str, State] = {}

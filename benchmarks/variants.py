@@ -22,6 +22,7 @@ from licodec.entropy import kernels
 from licodec.entropy.kernels import MAX_LEVELS
 from licodec.entropy.segment import PictureCoder
 from licodec.fit import synthesis as training
+from licodec.fit.motion import FieldSearch
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.trellis import dependent_levels
 from licodec.model import synthesis
@@ -155,10 +156,11 @@ def _with_config(**changes: int) -> Callable[[], list[Patch]]:
 
 
 def _no_motion() -> list[Patch]:
-    def search(luma: np.ndarray, *rest: object) -> list[np.ndarray]:
-        return [np.zeros((*shape, 2), np.int16) for shape in level_shapes(*luma.shape)]
+    def corrections(search: FieldSearch, *rest: object) -> tuple[np.ndarray, list[np.ndarray]]:
+        shapes = level_shapes(*search.luma.shape)
+        return np.zeros(shapes[-1], np.uint8), [np.zeros((*shape, 2), np.int16) for shape in shapes]
 
-    return [("licodec.fit.search.search_field", search)]
+    return [("licodec.fit.motion.FieldSearch.corrections", corrections)]
 
 
 def _no_modulation(layers: set[int]) -> list[Patch]:

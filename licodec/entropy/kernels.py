@@ -229,16 +229,16 @@ class MotionField(NamedTuple):
     """For each depth, finest first: [rows, columns, (x, y)]."""
     splits: tuple[npt.NDArray[np.uint8], ...]
     """For each depth: [rows, columns] whether nodes under this one are coded (none of the finest depth)."""
-    total: npt.NDArray[np.int32]
-    """[rows, columns, 2] of the finest depth: zeros; then the sum of the corrections over each cell."""
+    vectors: npt.NDArray[np.int32]
+    """[rows, columns, 2] of the finest depth: what is corrected; then with the corrections so far of each cell."""
     level: int
     """Of the pyramid, at most MAX_LEVELS - 1."""
     second: int
     """Which reference."""
     twin: npt.NDArray[np.int32]
-    """[rows, columns, 2] of the finest depth: for the second field, twice what the first one's corrections come to: if
-    what is seen here lies elsewhere than was expected, both fields miss it by as much, and the second one's base has
-    followed the first one's the other way."""
+    """[rows, columns, 2] of the finest depth: what is corrected, and for the second field twice what the first one's
+    corrections come to: if what is seen here lies elsewhere than was expected, both fields miss it by as much, and the
+    second one's base has followed the first one's the other way."""
 
 
 @compiled
@@ -268,21 +268,21 @@ def code_motion(stream: Stream, mixers: MotionMixers, field: MotionField) -> Non
 @compiled
 def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: int, r: int, c: int) -> int:
     """The correction of a node, and whether finer ones follow."""
-    correction, total = field.corrections[depth], field.total
+    correction, vectors = field.corrections[depth], field.vectors
     kind, n = 2 * depth + field.second, 1 << depth
-    rows, columns, _ = total.shape
+    rows, columns, _ = vectors.shape
     y, x = r * n, c * n
     last_y, last_x = min(y + n, rows), min(x + n, columns)
-    # What the cells to the left and above have more than this node so far: often its correction.
-    west, north = (y + last_y >> 1, x - 1), (y - 1, x + last_x >> 1)
-    west_x, west_y = _apart(total, y, x, west[0], west[1])
-    north_x, north_y = _apart(total, y, x, north[0], north[1])
+    middle = y + last_y >> 1, x + last_x >> 1
+    # What the cells to the left and above have more than this node's beside them so far: often its correction.
+    west_x, west_y = _apart(vectors, middle[0], x, 0, 1)
+    north_x, north_y = _apart(vectors, y, middle[1], 1, 0)
     vector_x, vector_y = int(correction[r, c, 0]), int(correction[r, c, 1])
     left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
     edges = int(x > 0) + 2 * int(y > 0)
     agree = int(west_x == north_x and west_y == north_y)
-    middle = y + last_y >> 1, x + last_x >> 1
-    twin_x, twin_y = int(field.twin[middle][0] - total[y, x, 0]), int(field.twin[middle][1] - total[y, x, 1])
+    expected, own = field.twin[middle], vectors[middle]
+    twin_x, twin_y = int(expected[0] - own[0]), int(expected[1] - own[1])
     twin = _motion_bin(abs(twin_x) + abs(twin_y))
     near = 0
     if c > 0:
@@ -304,19 +304,19 @@ def _code_node(stream: Stream, mixers: MotionMixers, field: MotionField, depth: 
         correction[r, c, 0], correction[r, c, 1] = vector_x, vector_y
         for i in range(y, last_y):
             for j in range(x, last_x):
-                total[i, j, 0] += vector_x
-                total[i, j, 1] += vector_y
+                vectors[i, j, 0] += vector_x
+                vectors[i, j, 1] += vector_y
     if not depth:
         return 0
     splits = field.splits[depth]
-    west_x, west_y = _apart(total, y, x, west[0], west[1])
-    north_x, north_y = _apart(total, y, x, north[0], north[1])
+    west_x, west_y = _apart(vectors, middle[0], x, 0, 1)
+    north_x, north_y = _apart(vectors, y, middle[1], 1, 0)
     left, up = _motion_bin(abs(west_x) + abs(west_y)), _motion_bin(abs(north_x) + abs(north_y))
     friends = int(splits[r, c - 1] if c > 0 else 0) + int(splits[r - 1, c] if r > 0 else 0)
-    own = _motion_bin(abs(vector_x) + abs(vector_y))
+    size = _motion_bin(abs(vector_x) + abs(vector_y))
     flags = (
         (kind * 3 + friends) * 4 + edges,
-        kind * MOTION_BINS + own,
+        kind * MOTION_BINS + size,
         (kind * MAX_LEVELS + field.level) * 3 + friends,
         (kind * MOTION_BINS + left) * MOTION_BINS + up,
     )
@@ -330,11 +330,12 @@ def _motion_bin(value: int) -> int:
 
 
 @compiled
-def _apart(total: npt.NDArray[np.int32], y: int, x: int, v: int, u: int) -> tuple[int, int]:
-    """What the cell (v, u) has more than (y, x); nothing outside the grid."""
-    if v < 0 or u < 0:
+def _apart(vectors: npt.NDArray[np.int32], y: int, x: int, up: int, left: int) -> tuple[int, int]:
+    """What the cell that is so far up and to the left has more than (y, x); nothing outside the grid."""
+    if y < up or x < left:
         return 0, 0
-    return int(total[v, u, 0] - total[y, x, 0]), int(total[v, u, 1] - total[y, x, 1])
+    other, own = vectors[y - up, x - left], vectors[y, x]
+    return int(other[0] - own[0]), int(other[1] - own[1])
 
 
 @compiled
@@ -390,6 +391,33 @@ class BlendMixers(NamedTuple):
 
     single: Mixer
     which: Mixer
+
+
+class StartMixers(NamedTuple):
+    """Models of what the vectors of a tree start from."""
+
+    still: Mixer
+
+
+@compiled
+def code_starts(
+    stream: Stream, mixers: StartMixers, starts: npt.NDArray[np.uint8], first: npt.NDArray[np.uint8], kind: int
+) -> None:
+    """[rows, columns] in place: 0 the base field, 1 nothing.
+
+    first: those of a second field's first one, or nothing; kind: 2 level + 1 for a second field.
+    """
+    rows, columns = starts.shape
+    for r in range(rows):
+        for c in range(columns):
+            left = int(starts[r, c - 1]) if c > 0 else 0
+            up = int(starts[r - 1, c]) if r > 0 else 0
+            corner = int(starts[r - 1, c - 1]) if r > 0 and c > 0 else 0
+            right = int(starts[r - 1, c + 1]) if r > 0 and c + 1 < columns else 0
+            around = ((left * 2 + up) * 2 + corner) * 2 + right
+            twin = 1 + int(first[r, c]) if first.size else 0
+            contexts = (twin * 16 + around, kind * 4 + left * 2 + up)
+            starts[r, c] = decide(stream, mixers.still, contexts, twin, 3, int(starts[r, c]))
 
 
 @compiled

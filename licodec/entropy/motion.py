@@ -17,11 +17,13 @@ from licodec.entropy.kernels import (
     BlendMixers,
     MotionField,
     MotionMixers,
+    StartMixers,
     code_blend,
     code_motion,
+    code_starts,
 )
 from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
-from licodec.model.motion import LEVELS
+from licodec.model.motion import LEVELS, Vectors
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -81,23 +83,25 @@ class MotionCoder:
         coder: BitCoder,
         corrections: Sequence[npt.NDArray[np.int16]],
         level: int,
-        first: npt.NDArray[np.int32] | None = None,
-    ) -> npt.NDArray[np.int32]:
+        base: Vectors,
+        first: Vectors | None = None,
+    ) -> Vectors:
         """Code in place [rows, columns, 2] corrections, finest level first, and return their sums on the finest nodes.
 
-        first: for a second field, these sums of the first one.
+        base: what is corrected; first: for a second field, the sums of the first one.
 
         Raises:
             DamagedFileError: the stream is not one that an encoder makes.
         """
-        splits = tuple(_below(corrections))
-        total = np.zeros(corrections[0].shape, np.int32)
-        twin = np.zeros_like(total) if first is None else 2 * first
-        field = MotionField(tuple(corrections), splits, total, min(level, MAX_LEVELS - 1), int(first is not None), twin)
+        splits, vectors = tuple(_below(corrections)), base.copy()
+        twin = base if first is None else base + 2 * first
+        field = MotionField(
+            tuple(corrections), splits, vectors, min(level, MAX_LEVELS - 1), int(first is not None), twin
+        )
         nodes = sum(split.size for split in splits)
         code_motion(coder.stream(nodes * _PER_NODE), self._mixers, field)
         coder.check()
-        return total
+        return vectors - base
 
 
 def _below(corrections: Sequence[npt.NDArray[np.int16]]) -> list[npt.NDArray[np.uint8]]:
@@ -109,6 +113,31 @@ def _below(corrections: Sequence[npt.NDArray[np.int16]]) -> list[npt.NDArray[np.
         fine = np.pad(fine, [(0, 2 * rows - fine.shape[0]), (0, 2 * columns - fine.shape[1])])
         flags.append(np.ascontiguousarray(fine.reshape(rows, 2, columns, 2).any(axis=(1, 3)), np.uint8))
     return flags
+
+
+class StartCoder:
+    """Codes, for each tree of 64 x 64 samples, what its vectors start from. 0: the base field, 1: nothing."""
+
+    def __init__(self) -> None:
+        self._models = {"still": BinaryModel([48, 2 * MAX_LEVELS * 4], 3)}
+        self._mixers = StartMixers(**{name: model.mixer for name, model in self._models.items()})
+
+    def models(self) -> dict[str, BinaryModel]:
+        """The adaptive models by name."""
+        return self._models
+
+    def code(
+        self,
+        coder: BitCoder,
+        starts: npt.NDArray[np.uint8],
+        level: int,
+        first: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Code [rows, columns] in place; first: for a second field, those of the first one."""
+        known = np.zeros((0, 0), np.uint8) if first is None else first
+        kind = 2 * min(level, MAX_LEVELS - 1) + int(first is not None)
+        code_starts(coder.stream(starts.size), self._mixers, starts, known, kind)
+        coder.check()
 
 
 class BlendCoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +11,14 @@ import numpy.typing as npt
 from licodec.container import ByteReader, ByteWriter
 from licodec.entropy.coder import BitCoder, BitDecoder, BitEncoder
 from licodec.entropy.mixing import BinaryModel, State
-from licodec.entropy.motion import BlendCoder, MotionCoder, MotionRates
+from licodec.entropy.motion import BlendCoder, MotionCoder, MotionRates, StartCoder
 from licodec.entropy.priors import restore, shipped
 from licodec.entropy.residual import Rates, ResidualCoder, largest
 from licodec.entropy.weights import TensorCoder, code_tensors
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
+from licodec.model.motion import Field, Known, Vectors, base_field, clip, started
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import FILTER_MAX, FILTER_WEIGHTS, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
@@ -42,17 +44,23 @@ class PictureCoder:
         self._geometry = geometry
         self._config = config
         self._motion = MotionCoder()
-        self._blend = BlendCoder()
+        self._start, self._blend = StartCoder(), BlendCoder()
         self._residual = [ResidualCoder(len(planes)) for planes in geometry.groups]
         self._side, self._filter = TensorCoder(2), TensorCoder(2)
         self._activity: dict[int, list[npt.NDArray[np.uint8]]] = {}
         self._latents: dict[int, npt.NDArray[np.int32]] = {}
         self._filters: dict[int, npt.NDArray[np.int32]] = {}
+        self._fields: Known = {}
         restore(self.models(), shipped() if priors is None else priors)
 
     def models(self) -> dict[str, BinaryModel]:
         """Every adaptive model by name, in the order of the priors file."""
-        parts = {"motion": self._motion.models(), "blend": self._blend.models(), "side": self._side.models()}
+        parts = {
+            "start": self._start.models(),
+            "motion": self._motion.models(),
+            "blend": self._blend.models(),
+            "side": self._side.models(),
+        }
         parts["filter"] = self._filter.models()
         for g, residual in enumerate(self._residual):
             parts[("luma", "chroma")[g]] = residual.models()
@@ -64,13 +72,26 @@ class PictureCoder:
         self.code_side(coder, batch, symbols)
         self._code_filters(coder, batch, symbols)
         for picture, found in zip(batch, symbols, strict=True):
-            moved: npt.NDArray[np.int32] | None = None
-            for corrections in found.corrections:
-                moved = self._motion.code(coder, corrections, picture.level, moved)
+            self._code_motion(coder, picture, found)
             if found.blend is not None:
                 self._blend.code(coder, found.blend, picture.level)
             for g in range(len(self._geometry.groups)):
                 self._code_residual(coder, g, picture, found)
+
+    def _code_motion(self, coder: BitCoder, picture: Picture, symbols: PictureSymbols) -> None:
+        """Starts and corrections of the field to each distinct reference, whose vectors are then known."""
+        fields: list[Field] = []
+        first: npt.NDArray[np.uint8] | None = None
+        moved: Vectors | None = None
+        for target, starts, corrections in zip(
+            dict.fromkeys(picture.refs), symbols.starts, symbols.corrections, strict=True
+        ):
+            self._start.code(coder, starts, picture.level, first)
+            base = started(base_field(picture, fields, self._fields, self._geometry.node_shapes[0]), starts)
+            moved = self._motion.code(coder, corrections, picture.level, base, moved)
+            fields.append(Field(target, clip(base + moved)))
+            first = starts
+        self._fields[picture.frame] = fields
 
     def code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         """Quantiser offsets, and latents as differences from the mean of the references' latents."""
@@ -153,7 +174,8 @@ class PictureCoder:
 
     def forget(self, keep: set[int]) -> None:
         """Drop the memory of frames that no later picture refers to."""
-        for memory in (self._activity, self._latents):
+        memories: tuple[dict[int, Any], ...] = (self._activity, self._latents, self._fields)
+        for memory in memories:
             for frame in [f for f in memory if f not in keep]:
                 del memory[frame]
 

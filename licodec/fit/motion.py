@@ -13,47 +13,85 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.matching import match, phases, to_bytes
-from licodec.fit.motion_kernels import OWN, Trees, best_trees
+from licodec.fit.quadtree import OWN, Trees, best_trees, refine
 from licodec.jit import compiled
 from licodec.model.geometry import Floats
-from licodec.model.motion import LIMIT, Vectors, level_shapes
+from licodec.model.motion import LEVELS, LIMIT, Vectors, level_shapes
 
 Steps = list[npt.NDArray[np.int16]]
 
+_STILL_BITS = 1.0
+"""Of starting from nothing, more than of starting from the base field."""
 
-def search_field(
-    luma: Floats,
-    reference: Floats,
-    base: Vectors,
-    bit_worth: float,
-    share: float,
-    sweeps: int,
-    first: Floats | None,
-    rates: MotionRates,
-) -> Steps:
-    """Corrections, finest level first, of the field from a picture's luma to a reference's.
 
-    Args:
-        luma: of the picture.
-        reference: luma that it is predicted from.
-        base: what the field is without corrections.
-        bit_worth: squared error that a bit is worth.
-        share: part of the prediction's error that shows in the end.
-        sweeps: of the matching over the picture at full size.
-        first: the prediction from the other reference, if that is known: then each cell takes the better of the two,
-            or their mean.
-        rates: estimated bits of the corrections.
-    """
-    here, there = to_bytes(luma), phases(to_bytes(reference))
-    # Differences of any two of these are corrections that can be coded.
-    wanted = np.clip(match(here, there, base, bit_worth, sweeps) - base, -LIMIT, LIMIT)
-    shapes = level_shapes(*luma.shape)
-    own = tuple(_own_candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
-    steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
-    errors = np.empty((0, 0), np.int16) if first is None else np.rint(luma - first).astype(np.int16)
-    bits = rates.nonzero, rates.size, rates.split
-    best_trees(here, there, errors, base, own, steps, float(bit_worth), share, *bits, Trees.room())
-    return list(steps)
+class FieldSearch:
+    """The field from a picture's luma to a reference's."""
+
+    def __init__(self, luma: Floats, reference: Floats, start: Vectors, bit_worth: float, sweeps: int) -> None:
+        """Match patches.
+
+        Args:
+            luma: of the picture.
+            reference: luma that it is predicted from.
+            start: vectors to begin with.
+            bit_worth: squared error that a bit is worth.
+            sweeps: of the matching over the picture at full size.
+        """
+        self.luma, self._bit_worth = luma, float(bit_worth)
+        self._here, self._there = to_bytes(luma), phases(to_bytes(reference))
+        self._matched = match(self._here, self._there, start, bit_worth, sweeps)
+
+    def corrections(
+        self, base: Vectors, share: float, other: Floats | None, rates: MotionRates
+    ) -> tuple[npt.NDArray[np.uint8], Steps]:
+        """What each tree starts from, and its corrections, finest level first.
+
+        Args:
+            base: the base field.
+            share: part of the prediction's error that shows in the end.
+            other: the prediction from the other reference, if that is known: then each block of cells takes the better
+                of the two, or their mean.
+            rates: estimated bits of the corrections.
+        """
+        errors = np.empty((0, 0), np.int16) if other is None else np.rint(self.luma - other).astype(np.int16)
+        costs, steps = self._trees(base, errors, share, rates)
+        starts = np.zeros(costs.shape, np.uint8)
+        if base.any():
+            others, still = self._trees(np.zeros_like(base), errors, share, rates)
+            starts |= others + self._bit_worth * _STILL_BITS < costs
+            for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
+                reach = 1 << (LEVELS - 1 - depth)
+                chosen = starts.repeat(reach, axis=0).repeat(reach, axis=1)[: step.shape[0], : step.shape[1]]
+                np.copyto(step, instead, where=chosen[..., None] != 0)
+        return starts, steps
+
+    def _trees(
+        self, base: Vectors, errors: npt.NDArray[np.int16], share: float, rates: MotionRates
+    ) -> tuple[Floats, Steps]:
+        """Costs of the trees with corrections of `base`, and these."""
+        # Differences of any two of these are corrections that can be coded.
+        wanted = np.clip(self._matched - base, -LIMIT, LIMIT)
+        shapes = level_shapes(*self.luma.shape)
+        own = tuple(_own_candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
+        refine(self._here, self._there, errors, base, own)
+        steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
+        costs = np.zeros(shapes[-1], np.float32)
+        best_trees(
+            self._here,
+            self._there,
+            errors,
+            base,
+            own,
+            steps,
+            costs,
+            self._bit_worth,
+            share,
+            rates.nonzero,
+            rates.size,
+            rates.split,
+            Trees.room(),
+        )
+        return costs, list(steps)
 
 
 def _own_candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:

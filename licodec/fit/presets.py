@@ -17,6 +17,8 @@ class Preset:
     """Deepest level of the pyramid whose pictures may have intra blocks (-1: none)."""
     sweeps: int
     """Sweeps of the motion search over a picture at full size."""
+    rounds: int
+    """Searches for each of two fields, given the other."""
     group: int
     """Distance between anchors, in frames."""
     steps: int
@@ -26,11 +28,11 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, group=16, steps=0, width=8),
-    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=600, width=8),
-    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, group=16, steps=3000, width=8),
-    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, group=16, steps=12000, width=32),
-    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, group=16, steps=40000, width=48),
+    "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, group=16, steps=0, width=8),
+    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, group=16, steps=600, width=8),
+    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, group=16, steps=3000, width=8),
+    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, group=16, steps=12000, width=32),
+    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, group=16, steps=40000, width=48),
 }
 
 

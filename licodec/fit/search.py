@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
-from licodec.fit.motion import Steps, search_field
-from licodec.fit.motion_kernels import MODE_BITS
+from licodec.fit.motion import FieldSearch, Steps
 from licodec.fit.presets import Preset
+from licodec.fit.quadtree import MODE_BITS
 from licodec.model import motion
 from licodec.model.geometry import BLEND, Floats, Geometry, Planes
 from licodec.model.motion import Field, Known
@@ -37,27 +37,36 @@ class MotionSearch:
         references: dict[int, Planes],
         bit_worth: float,
         rates: Sequence[MotionRates],
-    ) -> tuple[list[Steps], npt.NDArray[np.uint8] | None]:
-        """Corrections for each distinct reference, and the blend map if there are two; `rates`: of each reference."""
-        own: list[Field] = []
-        corrections: list[Steps] = []
-        predictions: list[Floats] = []
+    ) -> tuple[list[npt.NDArray[np.uint8]], list[Steps], npt.NDArray[np.uint8] | None]:
+        """Starts and corrections for each distinct reference, and the blend map if there are two.
+
+        `rates`: of each reference.
+        """
         targets = list(dict.fromkeys(picture.refs))
         two = len(targets) > 1
-        for frame in targets:
-            base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
-            # Of the first of two nothing is known yet but that it will be averaged with another.
-            share = _SHARE_OF_ERROR[two and not own]
-            first = predictions[0] if predictions else None
-            reference = references[frame][0]
-            steps = search_field(luma, reference, base, bit_worth, share, self._preset.sweeps, first, rates[len(own)])
-            field = Field(frame, motion.clip(base + motion.compose(steps)))
-            corrections.append(steps)
-            own.append(field)
-            if two:
-                everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
-                predictions.append(follow(reference, field.vectors, (1, 1), everything))
-        return corrections, _blend(luma, predictions, bit_worth) if two else None
+        fields: dict[int, FieldSearch] = {}
+        predictions: dict[int, Floats] = {}
+        for _ in range(self._preset.rounds if two else 1):
+            own: list[Field] = []
+            starts: list[npt.NDArray[np.uint8]] = []
+            corrections: list[Steps] = []
+            for frame in targets:
+                base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
+                reference = references[frame][0]
+                if frame not in fields:
+                    fields[frame] = FieldSearch(luma, reference, base, bit_worth, self._preset.sweeps)
+                other = next((p for target, p in predictions.items() if target != frame), None)
+                # Of the first of two nothing is known yet but that it will be averaged with another.
+                share = _SHARE_OF_ERROR[two and other is None]
+                start, steps = fields[frame].corrections(base, share, other, rates[len(own)])
+                own.append(Field(frame, motion.clip(motion.started(base, start) + motion.compose(steps))))
+                starts.append(start)
+                corrections.append(steps)
+                if two:
+                    everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
+                    predictions[frame] = follow(reference, own[-1].vectors, (1, 1), everything)
+        blend = _blend(luma, [predictions[frame] for frame in targets], bit_worth) if two else None
+        return starts, corrections, blend
 
 
 def _blend(luma: Floats, predictions: list[Floats], bit_worth: float) -> npt.NDArray[np.uint8]:

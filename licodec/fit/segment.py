@@ -210,7 +210,9 @@ class SegmentFit:
         symbols = PictureSymbols.blank(self._geometry, self._config, picture)
         symbols.quantiser = self._offsets.get(picture.frame, 0)
         worth = self._quality.bit_worth(picture.level)
-        symbols.corrections, symbols.blend = self._search.search(picture, source[0], known, references, worth, rates)
+        symbols.starts, symbols.corrections, symbols.blend = self._search.search(
+            picture, source[0], known, references, worth, rates
+        )
         return symbols
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
@@ -350,7 +352,13 @@ def look_ahead(
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
     fit = SegmentFit(
-        half, config, halved, groups, finer, replace(preset, sweeps=1, denoise=False, intra=-1), learning=False
+        half,
+        config,
+        halved,
+        groups,
+        finer,
+        replace(preset, sweeps=1, rounds=1, denoise=False, intra=-1),
+        learning=False,
     )
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
     node_rows, node_columns = geometry.node_shapes[0]

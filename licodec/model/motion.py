@@ -1,10 +1,10 @@
 """Motion fields: integer vectors of cells, refined level by level.
 
 A field points from a picture into one of its references. Its nodes are cells of 8 x 8 luma samples and hold quarter
-samples. It is the sum of a base field that the decoder can derive (from motion already decoded, scaled by time) and
-the corrections of a quadtree: of cells of 64, 32, 16 and 8 samples, each for all samples in its cell. (Vectors
-interpolated between the nodes were tried: what moves has edges.) All of it is integer arithmetic, and the positions
-that samples are read at are multiples of 1/8.
+samples. It is the sum of the corrections of quadtrees (of cells of 64, 32, 16 and 8 samples, each for all samples in
+its cell) and, in the trees that do not start from nothing, of a base field that the decoder can derive (from motion
+already decoded, scaled by time). (Vectors interpolated between the nodes were tried: what moves has edges.) All of it
+is integer arithmetic, and the positions that samples are read at are multiples of 1/8.
 """
 
 from __future__ import annotations
@@ -60,6 +60,13 @@ def scaled(field: Vectors, numerator: int, denominator: int) -> Vectors:
     return ((2 * field * numerator + denominator) // (2 * denominator)).astype(np.int32)
 
 
+def started(base: Vectors, starts: npt.NDArray[np.uint8]) -> Vectors:
+    """What corrections are added to: `base`, or nothing in the trees where `starts` [rows / 64, columns / 64] is 1."""
+    reach = 1 << (LEVELS - 1)
+    still = starts.repeat(reach, axis=0).repeat(reach, axis=1)[: base.shape[0], : base.shape[1]]
+    return np.where(still[..., None] != 0, 0, base).astype(np.int32)
+
+
 def clip(field: Vectors) -> Vectors:
     """Vectors within +-LIMIT."""
     return np.clip(field, -LIMIT, LIMIT)
@@ -100,12 +107,14 @@ def base_field(picture: Picture, own: Sequence[Field], known: Known, shape: tupl
 
 def fields(
     picture: Picture,
+    starts: Sequence[npt.NDArray[np.uint8]],
     corrections: Sequence[Sequence[npt.NDArray[np.int16]]],
     known: Known,
     shape: tuple[int, int],
 ) -> list[Field]:
-    """The fields of a picture from its corrections."""
+    """The fields of a picture from its symbols."""
     own: list[Field] = []
-    for target, steps in zip(dict.fromkeys(picture.refs), corrections, strict=True):
-        own.append(Field(target, clip(base_field(picture, own, known, shape) + compose(steps))))
+    for target, start, steps in zip(dict.fromkeys(picture.refs), starts, corrections, strict=True):
+        base = started(base_field(picture, own, known, shape), start)
+        own.append(Field(target, clip(base + compose(steps))))
     return own

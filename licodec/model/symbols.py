@@ -52,6 +52,8 @@ class PictureSymbols:
     """[latent_dim] quantised z_t."""
     quantiser: int
     """Added to the level's quantiser index."""
+    starts: list[npt.NDArray[np.uint8]]
+    """For each distinct reference: [rows / 64, columns / 64] what vectors start from: 0 the base field, 1 nothing."""
     corrections: list[list[npt.NDArray[np.int16]]]
     """For each distinct reference: motion corrections [rows, columns, 2] of each level, finest first."""
     blend: npt.NDArray[np.uint8] | None
@@ -73,6 +75,7 @@ class PictureSymbols:
         return PictureSymbols(
             latent=np.zeros(config.latent_dim, np.int32),
             quantiser=0,
+            starts=[np.zeros(geometry.node_shapes[-1], np.uint8) for _ in range(references)],
             corrections=[
                 [np.zeros((*shape, 2), np.int16) for shape in geometry.node_shapes] for _ in range(references)
             ],

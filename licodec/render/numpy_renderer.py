@@ -43,9 +43,9 @@ class NumpyRenderer(Renderer[Floats]):
         rows, columns = part
         return dense(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
+    def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
         rows, columns = part
-        return blocks(nodes, (rows.stop, columns.stop), (NODE // step[0], NODE // step[1]))[rows, columns]
+        return blocks(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
 
     def _warp(self, plane: Floats, at: Floats, linear: bool = False) -> Floats:
         return warp(plane, at, linear)

@@ -46,7 +46,7 @@ class Contents(Generic[Array]):
         """Take the motion of a picture whose symbols have become known (its references' before it)."""
         symbols = self._symbols.pictures[picture.frame]
         shape = self._renderer.geometry.node_shapes[0]
-        self.motion[picture.frame] = motion.fields(picture, symbols.corrections, self.motion, shape)
+        self.motion[picture.frame] = motion.fields(picture, symbols.starts, symbols.corrections, self.motion, shape)
 
     def put(self, picture: Picture, content: Content[Array]) -> None:
         """Take the content of a picture that was rendered elsewhere; its references are kept or not needed."""

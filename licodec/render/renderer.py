@@ -134,7 +134,7 @@ class Renderer(ABC, Generic[Array]):
         share = {}
         for step in self._shapes:
             nodes, part = self._nodes_around(blend, BLEND, step, window)
-            share[step] = self._dense(_FIRST_SHARE[nodes], BLEND, step, part)
+            share[step] = self._blocks(_FIRST_SHARE[nodes], BLEND, step, part)
         shares = [share[self.geometry.step(i)] for i in range(len(self.geometry.shapes))]
         apart, planes = zip(*map(self._blend, *warped, shares), strict=True)
         return Prediction(planes, apart[0])
@@ -332,7 +332,7 @@ class Renderer(ABC, Generic[Array]):
             nodes, part = self._nodes_around(vectors, NODE if flow is None else DENSITY, step, window)
             nodes = to_samples(nodes, step)
             if flow is None:
-                moved = self._blocks(nodes, step, part)
+                moved = self._blocks(nodes, NODE, step, part)
             else:
                 moved = self._dense(nodes * np.float32(flow), DENSITY, step, part)
             at[step] = moved + samples[window.of(step)]
@@ -395,7 +395,7 @@ class Renderer(ABC, Generic[Array]):
         """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at a part of the samples."""
 
     @abstractmethod
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
+    def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
         """Values of motion nodes [rows, columns, c] of the host, the same at all samples in their cells; a part."""
 
     @abstractmethod

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from licodec.model.cosine import CELL
 from licodec.model.geometry import PEAK, Geometry
-from licodec.model.motion import NODE, Field
+from licodec.model.motion import Field
 from licodec.model.symbols import PictureSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
@@ -134,9 +134,9 @@ class TorchRenderer(Renderer[Tensor]):
         full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, rows, columns]
         return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
-    def _blocks(self, nodes: npt.NDArray, step: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
-        across = self.upload(nodes).repeat_interleave(NODE // step[0], 1)
-        return across.repeat_interleave(NODE // step[1], 0)[part]
+    def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
+        across = self.upload(nodes).repeat_interleave(spacing // step[0], 1)
+        return across.repeat_interleave(spacing // step[1], 0)[part]
 
     def _warp(self, plane: Tensor, at: Tensor, linear: bool = False) -> Tensor:
         if plane.shape not in self._halves:

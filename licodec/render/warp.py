@@ -39,7 +39,7 @@ def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
 
 
 def blocks(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
-    """Node values [rows, columns, c] at every sample of a plane, each the same over `spacing` (x, y) samples."""
+    """Node values [rows, columns(, c)] at every sample of a plane, each the same over `spacing` (x, y) samples."""
     return _enlarged(nodes, shape, spacing, cv2.INTER_NEAREST)
 
 

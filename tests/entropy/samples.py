@@ -81,6 +81,8 @@ def assert_same_picture(p: PictureSymbols, q: PictureSymbols) -> None:
     """Every symbol of a picture is equal."""
     assert p.quantiser == q.quantiser
     np.testing.assert_array_equal(p.latent, q.latent)
+    for x, y in zip(p.starts, q.starts, strict=True):
+        np.testing.assert_array_equal(x, y)
     for x, y in zip(p.corrections, q.corrections, strict=True):
         for u, v in zip(x, y, strict=True):
             np.testing.assert_array_equal(u, v)
@@ -134,6 +136,7 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
             p = PictureSymbols.blank(geometry, CONFIG, picture)
             p.quantiser = int(sparse((1,), 223)[0])
             p.latent = sparse((CONFIG.latent_dim,), 1 << 12).astype(np.int32)
+            p.starts = [(random.random(s.shape) < density).astype(np.uint8) for s in p.starts]
             p.corrections = [[sparse(n.shape, 8190).astype(np.int16) for n in nodes] for nodes in p.corrections]
             if p.blend is not None:
                 p.blend = (random.integers(0, 3, p.blend.shape) * (random.random() < 0.7)).astype(np.uint8)

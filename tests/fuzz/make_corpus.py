@@ -90,6 +90,7 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
         for picture in batch:
             p = PictureSymbols.blank(geometry, config, picture)
             p.latent = random.integers(-9, 10, 2).astype(np.int32)
+            p.starts = [random.integers(0, 2, s.shape).astype(np.uint8) for s in p.starts]
             p.corrections = [[_sparse(random, n.shape, 9, 0.1) for n in nodes] for nodes in p.corrections]
             for g in range(len(geometry.groups)):
                 p.modes[g] = any_modes(random, p.sizes[g])

@@ -229,6 +229,9 @@ def listing(found: SegmentSymbols) -> list[str]:
     for frame, picture in found.pictures.items():
         lines.append(f"frame {frame}")
         lines.append(f"    quantiser offset {picture.quantiser}, latent {' '.join(map(str, picture.latent))}")
+        for reference, starts in enumerate(picture.starts):
+            for r, c in np.argwhere(starts).tolist():
+                lines.append(f"    reference {reference}, tree ({r}, {c}) starts from nothing")
         for reference, nodes in enumerate(picture.corrections):
             for depth, vectors in enumerate(nodes):
                 for r, c in np.argwhere(vectors.any(axis=-1)).tolist():

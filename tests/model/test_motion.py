@@ -148,17 +148,33 @@ def test_even_motion_is_predicted_for_the_whole_pyramid_from_its_first_field() -
             steps = [[np.zeros((*s, 2), np.int16) for s in shapes] for _ in range(count)]
             if picture.frame == 8:
                 steps[0][-1][:] = (-5 * 8, 3 * 8)
-            known[picture.frame] = fields(picture, steps, known, shapes[0])
+            starts = [np.zeros(shapes[-1], np.uint8) for _ in range(count)]
+            known[picture.frame] = fields(picture, starts, steps, known, shapes[0])
     for frame, found in known.items():
         for field in found:
             distance = field.target - frame
             np.testing.assert_array_equal(field.vectors, constant(5 * distance, -3 * distance, shapes[0]))
 
 
+def test_trees_that_start_from_nothing_have_their_corrections_alone() -> None:
+    """Fields of 64 and 16 samples down, 64 and 64 and 8 across: two rows of three trees, of which two start so."""
+    shapes = level_shapes(80, 136)
+    steps = [np.zeros((*s, 2), np.int16) for s in shapes]
+    steps[-1][:] = (1, 2)
+    starts = np.zeros(shapes[-1], np.uint8)
+    starts[0, 1] = starts[1, 2] = 1
+    known = {4: [Field(0, constant(-8, 4, shapes[0]))]}
+    picture = Picture(8, 1, (4, 4))
+    (field,) = fields(picture, [starts], [steps], known, shapes[0])
+    for r, c in np.ndindex(shapes[0]):
+        still = starts[r // 8, c // 8]
+        assert field.vectors[r, c].tolist() == ([1, 2] if still else [-7, 6])
+
+
 def test_corrections_beyond_the_limit_are_clipped() -> None:
     steps = [[np.zeros((*s, 2), np.int16) for s in level_shapes(16, 24)]]
     steps[0][0][0, 0] = (9000, -9000)
-    (field,) = fields(Picture(1, 1, (0, 0)), steps, {0: []}, (2, 3))
+    (field,) = fields(Picture(1, 1, (0, 0)), [np.zeros((1, 1), np.uint8)], steps, {0: []}, (2, 3))
     assert field.vectors[0, 0].tolist() == [LIMIT, -LIMIT]
 
 

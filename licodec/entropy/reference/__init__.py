@@ -14,12 +14,13 @@ import numpy as np
 from licodec.container import ByteReader
 from licodec.entropy.reference.grids import Grid
 from licodec.entropy.reference.mixing import Model, RangeDecoder
-from licodec.entropy.reference.motion import BlendSyntax, MotionSyntax
+from licodec.entropy.reference.motion import BlendSyntax, MotionSyntax, StartSyntax
 from licodec.entropy.reference.residual import ResidualSyntax
 from licodec.entropy.reference.tensors import TensorSyntax
 from licodec.errors import DamagedFileError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
+from licodec.model.motion import Field, Known, base_field, clip, compose, started
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import FILTER_MAX, QUANTISER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
 
@@ -88,13 +89,14 @@ class PictureSyntax:
     def __init__(self, coder: RangeDecoder, geometry: Geometry, config: ModelConfig) -> None:
         self._geometry, self._config = geometry, config
         self._side, self._filter = TensorSyntax(coder, 2, "side."), TensorSyntax(coder, 2, "filter.")
-        self._motion = MotionSyntax(coder)
+        self._start, self._motion = StartSyntax(coder), MotionSyntax(coder)
         self._blend = BlendSyntax(coder)
         names = ("luma.", "chroma.")
         self._residual = [ResidualSyntax(coder, len(p), name) for p, name in zip(geometry.groups, names, strict=False)]
         self._latents: dict[int, Grid] = {}
         self._filters: dict[int, Grid] = {}
         self._activity: dict[int, list[Grid]] = {}
+        self._fields: Known = {}
 
     def decode(self, batch: Sequence[Picture]) -> dict[int, PictureSymbols]:
         """The pictures of a batch by frame."""
@@ -104,13 +106,22 @@ class PictureSyntax:
         self._decode_filters(batch, out)
         for picture in batch:
             found = out[picture.frame]
-            for second in range(len(found.corrections)):
-                found.corrections[second] = self._motion.decode(self._geometry.node_shapes, level, second)
+            self._decode_motion(picture, level, found)
             if found.blend is not None:
                 found.blend = self._blend.decode(self._geometry.blend_shape, level)
             for group in range(len(self._geometry.groups)):
                 self._decode_residual(picture, group, level, found)
         return out
+
+    def _decode_motion(self, picture: Picture, level: int, out: PictureSymbols) -> None:
+        shapes, fields = self._geometry.node_shapes, list[Field]()
+        for second, target in enumerate(dict.fromkeys(picture.refs)):
+            starts = self._start.decode(shapes[-1], level, out.starts[0] if second else None)
+            base = started(base_field(picture, fields, self._fields, shapes[0]), starts)
+            corrections = self._motion.decode(base, shapes, level, second)
+            fields.append(Field(target, clip(base + compose(corrections))))
+            out.starts[second], out.corrections[second] = starts, corrections
+        self._fields[picture.frame] = fields
 
     def _decode_side(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
         quantisers = self._side.decode(0, (len(batch), 1))

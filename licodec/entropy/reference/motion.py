@@ -23,17 +23,17 @@ class MotionSyntax:
         self._split = Model("motion.split", [8 * 12, 8 * 10, 8 * 24, 8 * 100], 8)
         self._size = Model("motion.size", [16 * 64, 16 * 10 * 12, 16 * 8 * 12, 16 * 10 * 12, 16 * 640], 12, 16)
         self._escape = Model("motion.escape", [24])
-        self._total = np.zeros((0, 0, 2), int)
+        self._base = self._vectors = np.zeros((0, 0, 2), int)
         self._sign = Model("motion.sign", [16 * 36, 36, 16 * 54])
 
-    def decode(self, shapes: Sequence[tuple[int, int]], level: int, second: int) -> list[Grid]:
-        """[rows, columns, 2] corrections of each depth, finest first."""
+    def decode(self, base: Grid, shapes: Sequence[tuple[int, int]], level: int, second: int) -> list[Grid]:
+        """[rows, columns, 2] corrections of each depth, finest first, of a field that starts from `base`."""
         self._level, self._second = level, second
         self._out = [np.zeros((*shape, 2), np.int16) for shape in shapes]
         self._splits = [np.zeros(shape, int) for shape in shapes]
-        total = np.zeros((*shapes[0], 2), int)
-        self._twin = 2 * self._total if second else total
-        self._total = total.copy()
+        first = self._vectors - self._base
+        self._base, self._vectors = base.astype(int), base.astype(int)
+        self._twin = self._base + 2 * first if second else self._base
         for r, c in np.ndindex(shapes[3]):
             self._node(3, r, c)
         return self._out
@@ -43,12 +43,11 @@ class MotionSyntax:
             return
         n, kind = 1 << depth, 2 * depth + self._second
         y, x = n * r, n * c
-        last_y, last_x = min(y + n, self._total.shape[0]), min(x + n, self._total.shape[1])
-        beside = ((y + last_y) // 2, x - 1), (y - 1, (x + last_x) // 2)
-        edges = (x > 0) + 2 * (y > 0)
-        west, north = (self._apart(y, x, *cell) for cell in beside)
+        last_y, last_x = min(y + n, self._vectors.shape[0]), min(x + n, self._vectors.shape[1])
         middle = (y + last_y) // 2, (x + last_x) // 2
-        twin = (self._twin[middle] - self._total[y, x]).tolist()
+        edges = (x > 0) + 2 * (y > 0)
+        west, north = self._apart(middle[0], x, 0, 1), self._apart(y, middle[1], 1, 0)
+        twin = (self._twin[middle] - self._vectors[middle]).tolist()
         left, up, third = (binned(abs(a) + abs(b), 10) for a, b in (west, north, twin))
         near = sum(
             int(np.abs(self._out[depth][v, u].astype(int)).sum())
@@ -70,10 +69,11 @@ class MotionSyntax:
             first = self._component(2 * kind, west[0], north[0], twin[0], 0, 0)
             vector = first, self._component(2 * kind + 1, west[1], north[1], twin[1], first, int(first == 0))
             self._out[depth][r, c] = vector
-            self._total[y:last_y, x:last_x] += vector
+            self._vectors[y:last_y, x:last_x] += vector
         if not depth:
             return
-        left, up = (binned(abs(a) + abs(b), 10) for a, b in (self._apart(y, x, *cell) for cell in beside))
+        west, north = self._apart(middle[0], x, 0, 1), self._apart(y, middle[1], 1, 0)
+        left, up = (binned(abs(a) + abs(b), 10) for a, b in (west, north))
         splits = self._splits[depth]
         friends = int(splits[r, c - 1] if c else 0) + int(splits[r - 1, c] if r else 0)
         splits[r, c] = self._split.decode(
@@ -91,11 +91,11 @@ class MotionSyntax:
                 for u in (2 * c, 2 * c + 1):
                     self._node(depth - 1, v, u)
 
-    def _apart(self, y: int, x: int, v: int, u: int) -> Pair:
-        """What the cell (v, u) has more than (y, x); (0, 0) outside the grid."""
-        if v < 0 or u < 0:
+    def _apart(self, y: int, x: int, up: int, left: int) -> Pair:
+        """What the cell so far up and to the left has more than (y, x); (0, 0) outside the grid."""
+        if y < up or x < left:
             return 0, 0
-        dx, dy = (self._total[v, u] - self._total[y, x]).tolist()
+        dx, dy = (self._vectors[y - up, x - left] - self._vectors[y, x]).tolist()
         return dx, dy
 
     def _component(self, kind: int, west: int, north: int, twin: int, other: int, floor: int) -> int:
@@ -134,6 +134,29 @@ class MotionSyntax:
 
 def _sign(value: int) -> int:
     return (value > 0) - (value < 0)
+
+
+class StartSyntax:
+    """0: the base field, 1: nothing, for each 64 x 64 tree."""
+
+    def __init__(self, coder: RangeDecoder) -> None:
+        self._coder = coder
+        self._still = Model("start.still", [48, 64], 3)
+
+    def decode(self, shape: tuple[int, int], level: int, first: Grid | None) -> Grid:
+        """[rows, columns]; first: those of the first field, for the second one."""
+        starts = np.zeros(shape, np.uint8)
+        for r, c in np.ndindex(*shape):
+            a, b, d, e = (
+                int(starts[y, x]) if y >= 0 and 0 <= x < shape[1] else 0
+                for y, x in ((r, c - 1), (r - 1, c), (r - 1, c - 1), (r - 1, c + 1))
+            )
+            twin = 0 if first is None else 1 + int(first[r, c])
+            kind = 2 * level + (first is not None)
+            starts[r, c] = self._still.decode(
+                self._coder, [16 * twin + 8 * a + 4 * b + 2 * d + e, 4 * kind + 2 * a + b], twin
+            )
+        return starts
 
 
 class BlendSyntax:

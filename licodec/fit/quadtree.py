@@ -1,0 +1,428 @@
+"""The best quadtrees of corrections, as machine code.
+
+Of two fields one is given: then what a vector is worth hangs on how the two predictions are blended, which is said for
+BLEND x BLEND samples at a time. The costs of the cells are kept for each way, and every block of cells takes the best.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.fit.motion_kernels import BORDER, Phases, Samples
+from licodec.jit import compiled
+from licodec.model.geometry import BLEND, Floats
+from licodec.model.motion import LEVELS, LIMIT, NODE, Vectors
+
+_KNEE = 8.0
+"""Squared error of a cell, in units of lambda, up to which nothing is coded for it and all of it is paid."""
+_SLOPE = 6.0
+"""Beyond it the residual takes over: cost of error and bits together, in lambda, for each e-fold of the error (both
+measured on three clips; twice or half as much changes less than 1%)."""
+_WALKS = 4
+"""Steps of a candidate at most."""
+WAYS = 3
+"""Of blending: the mean of two predictions, one alone, the other alone."""
+MODE_BITS = 4.0
+"""Bits of saying that one prediction counts alone."""
+OWN = 2
+"""Candidates of a node's own: the median of its cells and the commonest of them."""
+assert BLEND == 2 * NODE
+_ALL = 1 + OWN * (LEVELS - 1) + 1
+"""Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
+
+
+class Trees(NamedTuple):
+    """What `best_trees` works in: of the candidates at the nodes of each depth under a root."""
+
+    sums: npt.NDArray[np.int32]
+    """[depths, rows, columns, candidates, 2], of which `_count(depth)` count."""
+    cells: Floats
+    """[WAYS, rows, columns, candidates] cost of a cell with each way of blending."""
+    leaf: Floats
+    """Cost of a node's cells if it is not split."""
+    best: Floats
+    """Least cost; of these two nothing at depth 0."""
+    chosen: npt.NDArray[np.int32]
+    """The candidate of a node given that of the node above."""
+    picked: npt.NDArray[np.int32]
+    """The same of cells, with one way of blending."""
+    split: npt.NDArray[np.bool_]
+    """Whether that is the least."""
+
+    @staticmethod
+    def room() -> Trees:
+        """For a tree."""
+        shape = (LEVELS, 1 << (LEVELS - 1), 1 << (LEVELS - 1), _ALL)
+        return Trees(
+            np.zeros((*shape, 2), np.int32),
+            np.zeros((WAYS, *shape[1:]), np.float32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.int32),
+            np.zeros(shape[1:], np.int32),
+            np.zeros(shape, np.bool_),
+        )
+
+
+@compiled
+def best_trees(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    own: tuple[npt.NDArray[np.int32], ...],
+    steps: tuple[npt.NDArray[np.int16], ...],
+    costs: Floats,
+    bit_worth: float,
+    share: float,
+    nonzero: Floats,
+    magnitude: Floats,
+    divided: Floats,
+    trees: Trees,
+) -> None:
+    """Set the corrections `steps` of every tree, finest level first, and the trees' `costs`.
+
+    errors: of the other prediction, or nothing if there is none; before `trees`: the fields of `MotionRates`.
+    """
+    size = 1 << (LEVELS - 1)
+    sums, cells, leaf, best, chosen, picked, split = trees
+    ways = WAYS if errors.size else 1
+    for r in range(own[LEVELS - 1].shape[0]):
+        for c in range(own[LEVELS - 1].shape[1]):
+            for d in range(LEVELS - 1, -1, -1):
+                side = size >> d
+                for y in range(side):
+                    for x in range(side):
+                        _gather(sums, own[d], d, r * side + y, c * side + x, y, x)
+            for y in range(size):
+                for x in range(size):
+                    _cell_costs(
+                        luma, there, errors, base, sums, cells, r * size + y, c * size + x, y, x, share, bit_worth
+                    )
+            _add_up(cells, leaf, ways, bit_worth)
+            for d in range(1, LEVELS):
+                side = size >> d
+                for y in range(side):
+                    for x in range(side):
+                        for i in range(_count(d)):
+                            if d > 1:
+                                parts = _parts(
+                                    sums, best[d - 1], chosen[d - 1], d, y, x, i, bit_worth, nonzero, magnitude
+                                )
+                            else:
+                                parts = _blended_parts(
+                                    sums, cells, chosen[0], picked, y, x, i, ways, bit_worth, nonzero, magnitude
+                                )
+                            parts += bit_worth * divided[d, 1]
+                            whole = leaf[d, y, x, i] + bit_worth * divided[d, 0]
+                            split[d, y, x, i] = parts < whole
+                            best[d, y, x, i] = min(parts, whole)
+            top = LEVELS - 1
+            first, least = 0, 3e38
+            for i in range(_count(top)):
+                cost = best[top, 0, 0, i] + bit_worth * _bits(
+                    sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1], nonzero[top], magnitude[top]
+                )
+                if cost < least:
+                    first, least = i, cost
+            costs[r, c] = least
+            # From the root down: what was chosen given what was chosen above.
+            chosen[top, 0, 0, 0] = first
+            steps[top][r, c, 0], steps[top][r, c, 1] = sums[top, 0, 0, first, 0], sums[top, 0, 0, first, 1]
+            for d in range(top, 0, -1):
+                side = size >> d
+                for y in range(2 * side):
+                    for x in range(2 * side):
+                        i = chosen[d, y // 2, x // 2, 0]
+                        if i < 0 or not split[d, y // 2, x // 2, i]:
+                            chosen[d - 1, y, x, 0] = -1
+                            continue
+                        j = chosen[d - 1, y, x, i]
+                        row, column = r * 2 * side + y, c * 2 * side + x
+                        if row < steps[d - 1].shape[0] and column < steps[d - 1].shape[1]:
+                            for axis in range(2):
+                                step = sums[d - 1, y, x, j, axis] - sums[d, y // 2, x // 2, i, axis]
+                                steps[d - 1][row, column, axis] = step
+                        chosen[d - 1, y, x, 0] = j
+
+
+@compiled
+def refine(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    own: tuple[npt.NDArray[np.int32], ...],
+) -> None:
+    """Move the last of the candidates `own` of every node over the cells to where it predicts its cells best.
+
+    From the coarsest nodes down, each begins with the best of its own, of those of the nodes over it, to the left and
+    above, and of none at all, and goes on in single steps.
+    """
+    for d in range(LEVELS - 1, 0, -1):
+        nodes, last = own[d], OWN - 1
+        for r in range(nodes.shape[0]):
+            for c in range(nodes.shape[1]):
+                x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
+                best = _node_error(luma, there, errors, base, d, r, c, x, y, 3e38)
+                for k in range(5):
+                    nx, ny = _beginning(own, d, r, c, k)
+                    found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
+                    if found < best:
+                        best, x, y = found, nx, ny
+                for _ in range(_WALKS):
+                    cx, cy = x, y
+                    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                        found = _node_error(luma, there, errors, base, d, r, c, cx + dx, cy + dy, best)
+                        if found < best:
+                            best, x, y = found, cx + dx, cy + dy
+                    if x == cx and y == cy:
+                        break
+                nodes[r, c, last, 0], nodes[r, c, last, 1] = x, y
+
+
+@compiled
+def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k: int) -> tuple[int, int]:
+    """The k-th of what a node's candidate may begin with besides itself."""
+    nodes, which = own[d], OWN - 1
+    if k == 0:
+        return 0, 0
+    if k == 1:
+        which = 0
+    elif k == 2 and d < LEVELS - 1:
+        nodes, r, c = own[d + 1], r >> 1, c >> 1
+    elif k == 3:
+        c = max(c - 1, 0)
+    else:
+        r = max(r - 1, 0)
+    return nodes[r, c, which, 0], nodes[r, c, which, 1]
+
+
+@compiled
+def _node_error(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    d: int,
+    r: int,
+    c: int,
+    x: int,
+    y: int,
+    limit: float,
+) -> float:
+    """Squared error of the cells of a node with a correction, each blended its best way; over `limit` not exact."""
+    total, reach = 0.0, 1 << d
+    for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
+        for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
+            total += min(_cell_errors(luma, there, errors, base, row, column, x, y))
+            if total > limit:
+                return total
+    return total
+
+
+@compiled
+def _count(d: int) -> int:
+    """Candidates of a node of depth d."""
+    return 1 + OWN * (LEVELS - d) if d else _ALL
+
+
+@compiled
+def _gather(
+    sums: npt.NDArray[np.int32], own: npt.NDArray[np.int32], d: int, row: int, column: int, y: int, x: int
+) -> None:
+    """Candidates of a node: those of the node above, then its own."""
+    above = _count(d + 1)
+    if d < LEVELS - 1:
+        for k in range(above):
+            for axis in range(2):
+                sums[d, y, x, k, axis] = sums[d + 1, y // 2, x // 2, k, axis]
+    inside = row < own.shape[0] and column < own.shape[1]
+    for k in range(OWN if d else 1):
+        for axis in range(2):
+            sums[d, y, x, above + k, axis] = own[row, column, k, axis] if inside else 0
+
+
+@compiled
+def _cell_costs(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    sums: npt.NDArray[np.int32],
+    cells: Floats,
+    row: int,
+    column: int,
+    y: int,
+    x: int,
+    share: float,
+    bit_worth: float,
+) -> None:
+    """Cost of a cell's error with each candidate and way of blending."""
+    if row >= base.shape[0] or column >= base.shape[1]:
+        cells[:, y, x] = 0
+        return
+    for i in range(_ALL):
+        known = -1
+        for j in range(i):
+            if sums[0, y, x, i, 0] == sums[0, y, x, j, 0] and sums[0, y, x, i, 1] == sums[0, y, x, j, 1]:
+                known = j
+                break
+        if known >= 0:
+            for way in range(WAYS):
+                cells[way, y, x, i] = cells[way, y, x, known]
+            continue
+        found = _cell_errors(luma, there, errors, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
+        for way in range(WAYS if errors.size else 1):
+            cells[way, y, x, i] = _cost(share * found[way], bit_worth)
+
+
+@compiled
+def _cost(error: float, bit_worth: float) -> float:
+    """Of an error and of the bits that take it away."""
+    knee = _KNEE * bit_worth
+    return error if error <= knee else knee + _SLOPE * bit_worth * math.log(error / knee)
+
+
+@compiled
+def _cell_errors(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    row: int,
+    column: int,
+    dx: int,
+    dy: int,
+) -> tuple[float, float, float]:
+    """Squared error of a cell with a correction: of the mean of the other prediction and this one, of the other alone,
+    and of this one alone; without another one, thrice that of this one.
+    """
+    x = min(max(base[row, column, 0] + dx, -LIMIT), LIMIT)
+    y = min(max(base[row, column, 1] + dy, -LIMIT), LIMIT)
+    y0, y1 = row * NODE, min((row + 1) * NODE, luma.shape[0])
+    x0, x1 = column * NODE, min((column + 1) * NODE, luma.shape[1])
+    oy, ox = _offset(y >> 2, y0, y1, luma.shape[0]), _offset(x >> 2, x0, x1, luma.shape[1])
+    plane = there[y & 3, x & 3]
+    one, two, both = np.int64(0), np.int64(0), np.int64(0)
+    for v in range(y0, y1):
+        here, other = luma[v, x0:x1], plane[v + oy, x0 + ox : x1 + ox]
+        a, b, c = np.int32(0), np.int32(0), np.int32(0)
+        if errors.size:
+            error = errors[v, x0:x1]
+            for u in range(x1 - x0):
+                e = np.int32(error[u])
+                d = np.int32(here[u]) - np.int32(other[u])
+                a += e * e
+                b += d * d
+                c += (d + e) * (d + e)
+            one, two, both = one + a, two + b, both + c
+        else:
+            for u in range(x1 - x0):
+                d = np.int32(here[u]) - np.int32(other[u])
+                b += d * d
+            two += b
+    if not errors.size:
+        return float(two), float(two), float(two)
+    return both / 4, float(one), float(two)
+
+
+@compiled
+def _offset(move: int, first: int, last: int, length: int) -> int:
+    """As `motion_kernels.offset`, which is in another file."""
+    return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
+
+
+@compiled
+def _add_up(cells: Floats, leaf: Floats, ways: int, bit_worth: float) -> None:
+    """Costs of nodes that are not split: of their blocks, each blended the best way."""
+    leaf[1:] = 0
+    for y in range(leaf.shape[1] // 2):
+        for x in range(leaf.shape[2] // 2):
+            for i in range(_count(1)):
+                least = 3e38
+                for way in range(ways):
+                    cost = cells[way, 2 * y, 2 * x, i] + cells[way, 2 * y, 2 * x + 1, i]
+                    cost += cells[way, 2 * y + 1, 2 * x, i] + cells[way, 2 * y + 1, 2 * x + 1, i]
+                    least = min(least, cost + _price(way, bit_worth))
+                for d in range(1, LEVELS):
+                    if i < _count(d):
+                        leaf[d, y >> (d - 1), x >> (d - 1), i] += least
+
+
+@compiled
+def _price(way: int, bit_worth: float) -> float:
+    return bit_worth * MODE_BITS if way else 0.0
+
+
+@compiled
+def _blended_parts(
+    sums: npt.NDArray[np.int32],
+    cells: Floats,
+    chosen: npt.NDArray[np.int32],
+    picked: npt.NDArray[np.int32],
+    y: int,
+    x: int,
+    i: int,
+    ways: int,
+    bit_worth: float,
+    nonzero: Floats,
+    magnitude: Floats,
+) -> float:
+    """Cost of a block's cells with vectors of their own, blended the best way; their candidates are `chosen`."""
+    least = 3e38
+    for way in range(ways):
+        cost = _parts(sums, cells[way], picked, 1, y, x, i, bit_worth, nonzero, magnitude) + _price(way, bit_worth)
+        if cost < least:
+            least = cost
+            for v in range(2 * y, 2 * y + 2):
+                for u in range(2 * x, 2 * x + 2):
+                    chosen[v, u, i] = picked[v, u, i]
+    return least
+
+
+@compiled
+def _parts(
+    sums: npt.NDArray[np.int32],
+    costs: Floats,
+    chosen: npt.NDArray[np.int32],
+    d: int,
+    y: int,
+    x: int,
+    i: int,
+    bit_worth: float,
+    nonzero: Floats,
+    magnitude: Floats,
+) -> float:
+    """Cost of a node's quarters, when it has candidate `i`; `costs` of each of theirs, which of them is `chosen`."""
+    total = 0.0
+    for v in range(2 * y, 2 * y + 2):
+        for u in range(2 * x, 2 * x + 2):
+            least = 3e38
+            for j in range(_count(d - 1)):
+                dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
+                dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
+                cost = costs[v, u, j] + bit_worth * _bits(dx, dy, nonzero[d - 1], magnitude[d - 1])
+                if cost < least:
+                    least, chosen[v, u, i] = cost, j
+            total += least
+    return total
+
+
+@compiled
+def _bits(x: int, y: int, nonzero: Floats, magnitude: Floats) -> float:
+    """About what coding a correction costs: bits of its flag [0 or 1], and of each axis' magnitude [2, 13]."""
+    if x == 0 and y == 0:
+        return nonzero[0]
+    return nonzero[1] + _size_bits(abs(x), magnitude[0]) + _size_bits(abs(y), magnitude[1])
+
+
+@compiled
+def _size_bits(m: int, magnitude: Floats) -> float:
+    last = len(magnitude) - 1
+    # Beyond the table as Exp-Golomb codes go.
+    return magnitude[m] if m < last else magnitude[last] + 2 * math.log2(m - last + 1)
