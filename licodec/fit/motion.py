@@ -22,12 +22,16 @@ Steps = list[npt.NDArray[np.int16]]
 
 _STILL_BITS = 1.0
 """Of starting from nothing, more than of starting from the base field."""
+_LEAST_BITS = 0.5
+"""That the error of a cell must be worth for a node's vector to be looked for once more."""
 
 
 class FieldSearch:
     """The field from a picture's luma to a reference's."""
 
-    def __init__(self, luma: Floats, reference: Floats, start: Vectors, bit_worth: float, sweeps: int) -> None:
+    def __init__(
+        self, luma: Floats, reference: Floats, start: Vectors, bit_worth: float, *, sweeps: int, refine: bool
+    ) -> None:
         """Match patches.
 
         Args:
@@ -36,8 +40,9 @@ class FieldSearch:
             start: vectors to begin with.
             bit_worth: squared error that a bit is worth.
             sweeps: of the matching over the picture at full size.
+            refine: look once more for the vectors of cells over 8 samples, each as a whole.
         """
-        self.luma, self._bit_worth = luma, float(bit_worth)
+        self.luma, self._bit_worth, self._refine = luma, float(bit_worth), refine
         self._here, self._there = to_bytes(luma), phases(to_bytes(reference))
         self._matched = match(self._here, self._there, start, bit_worth, sweeps)
 
@@ -54,10 +59,11 @@ class FieldSearch:
             rates: estimated bits of the corrections.
         """
         errors = np.empty((0, 0), np.int16) if other is None else np.rint(self.luma - other).astype(np.int16)
-        costs, steps = self._trees(base, errors, share, rates)
+        costs, steps = self._trees(base, errors, share, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
         starts = np.zeros(costs.shape, np.uint8)
-        if base.any():
-            others, still = self._trees(np.zeros_like(base), errors, share, rates)
+        asked = _in_trees((base != 0).any(axis=-1)) & (costs > self._bit_worth * _STILL_BITS)
+        if asked.any():
+            others, still = self._trees(np.zeros_like(base), errors, share, rates, asked)
             starts |= others + self._bit_worth * _STILL_BITS < costs
             for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
                 reach = 1 << (LEVELS - 1 - depth)
@@ -66,16 +72,22 @@ class FieldSearch:
         return starts, steps
 
     def _trees(
-        self, base: Vectors, errors: npt.NDArray[np.int16], share: float, rates: MotionRates
+        self,
+        base: Vectors,
+        errors: npt.NDArray[np.int16],
+        share: float,
+        rates: MotionRates,
+        asked: npt.NDArray[np.bool_],
     ) -> tuple[Floats, Steps]:
-        """Costs of the trees with corrections of `base`, and these."""
+        """Costs of the trees `asked` for with corrections of `base`, and these; infinite and none of the others."""
         # Differences of any two of these are corrections that can be coded.
         wanted = np.clip(self._matched - base, -LIMIT, LIMIT)
         shapes = level_shapes(*self.luma.shape)
         own = tuple(_own_candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
-        refine(self._here, self._there, errors, base, own)
+        if self._refine:
+            refine(self._here, self._there, errors, base, own, asked, _LEAST_BITS * self._bit_worth / share)
         steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
-        costs = np.zeros(shapes[-1], np.float32)
+        costs = np.full(shapes[-1], np.inf, np.float32)
         best_trees(
             self._here,
             self._there,
@@ -84,6 +96,7 @@ class FieldSearch:
             own,
             steps,
             costs,
+            asked,
             self._bit_worth,
             share,
             rates.nonzero,
@@ -92,6 +105,12 @@ class FieldSearch:
             Trees.room(),
         )
         return costs, list(steps)
+
+
+def _in_trees(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """[rows / 8, columns / 8] in which trees there is a cell."""
+    rows, columns = (np.arange(0, n, 1 << (LEVELS - 1)) for n in cells.shape)
+    return np.logical_or.reduceat(np.logical_or.reduceat(cells, rows, axis=0), columns, axis=1)
 
 
 def _own_candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:

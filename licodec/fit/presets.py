@@ -19,6 +19,8 @@ class Preset:
     """Sweeps of the motion search over a picture at full size."""
     rounds: int
     """Searches for each of two fields, given the other."""
+    refine: bool
+    """Look once more for the vectors of cells over 8 samples, each as a whole."""
     group: int
     """Distance between anchors, in frames."""
     steps: int
@@ -28,11 +30,21 @@ class Preset:
 
 
 PRESETS = {
-    "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, group=16, steps=0, width=8),
-    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, group=16, steps=600, width=8),
-    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, group=16, steps=3000, width=8),
-    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, group=16, steps=12000, width=32),
-    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, group=16, steps=40000, width=48),
+    "ultrafast": Preset(
+        look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, group=16, steps=0, width=8
+    ),
+    "fast": Preset(
+        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, group=16, steps=600, width=8
+    ),
+    "medium": Preset(
+        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, group=16, steps=3000, width=8
+    ),
+    "slow": Preset(
+        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=16, steps=12000, width=32
+    ),
+    "placebo": Preset(
+        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=16, steps=40000, width=48
+    ),
 }
 
 

@@ -77,6 +77,7 @@ def best_trees(
     own: tuple[npt.NDArray[np.int32], ...],
     steps: tuple[npt.NDArray[np.int16], ...],
     costs: Floats,
+    asked: npt.NDArray[np.bool_],
     bit_worth: float,
     share: float,
     nonzero: Floats,
@@ -84,7 +85,7 @@ def best_trees(
     divided: Floats,
     trees: Trees,
 ) -> None:
-    """Set the corrections `steps` of every tree, finest level first, and the trees' `costs`.
+    """Set the corrections `steps` of the trees `asked` for, finest level first, and these trees' `costs`.
 
     errors: of the other prediction, or nothing if there is none; before `trees`: the fields of `MotionRates`.
     """
@@ -93,6 +94,8 @@ def best_trees(
     ways = WAYS if errors.size else 1
     for r in range(own[LEVELS - 1].shape[0]):
         for c in range(own[LEVELS - 1].shape[1]):
+            if not asked[r, c]:
+                continue
             for d in range(LEVELS - 1, -1, -1):
                 side = size >> d
                 for y in range(side):
@@ -157,23 +160,31 @@ def refine(
     errors: npt.NDArray[np.int16],
     base: Vectors,
     own: tuple[npt.NDArray[np.int32], ...],
+    asked: npt.NDArray[np.bool_],
+    enough: float,
 ) -> None:
-    """Move the last of the candidates `own` of every node over the cells to where it predicts its cells best.
+    """Move the last of the candidates `own` of nodes over the cells to where it predicts its cells best.
 
     From the coarsest nodes down, each begins with the best of its own, of those of the nodes over it, to the left and
-    above, and of none at all, and goes on in single steps.
+    above, and of none at all, and goes on in single steps. In the trees `asked` for, and where a cell's mean squared
+    error, added up, is not below `enough`.
     """
     for d in range(LEVELS - 1, 0, -1):
-        nodes, last = own[d], OWN - 1
+        nodes, last, up = own[d], OWN - 1, LEVELS - 1 - d
         for r in range(nodes.shape[0]):
             for c in range(nodes.shape[1]):
+                if not asked[r >> up, c >> up]:
+                    continue
                 x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
                 best = _node_error(luma, there, errors, base, d, r, c, x, y, 3e38)
+                if best < enough * (1 << 2 * d):
+                    continue
                 for k in range(5):
                     nx, ny = _beginning(own, d, r, c, k)
-                    found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
-                    if found < best:
-                        best, x, y = found, nx, ny
+                    if nx != x or ny != y:
+                        found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
+                        if found < best:
+                            best, x, y = found, nx, ny
                 for _ in range(_WALKS):
                     cx, cy = x, y
                     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):

@@ -54,7 +54,9 @@ class MotionSearch:
                 base = motion.base_field(picture, own, known, self._geometry.node_shapes[0])
                 reference = references[frame][0]
                 if frame not in fields:
-                    fields[frame] = FieldSearch(luma, reference, base, bit_worth, self._preset.sweeps)
+                    fields[frame] = FieldSearch(
+                        luma, reference, base, bit_worth, sweeps=self._preset.sweeps, refine=self._preset.refine
+                    )
                 other = next((p for target, p in predictions.items() if target != frame), None)
                 # Of the first of two nothing is known yet but that it will be averaged with another.
                 share = _SHARE_OF_ERROR[two and other is None]

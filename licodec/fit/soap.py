@@ -50,7 +50,7 @@ class Soap(torch.optim.Optimizer):
                 side.lerp_(product, 1 - _SPREAD)
             if "basis" not in state:
                 # There is no basis yet to know this gradient's squares in: it only gives one.
-                state["basis"] = [torch.linalg.eigh(side)[1] for side in state["sides"]]
+                state["basis"] = [_eigenvectors(side) for side in state["sides"]]
                 return torch.zeros_like(gradient)
         state["step"] += 1
         left, right = state["basis"] if turned else (None, None)
@@ -69,6 +69,15 @@ class Soap(torch.optim.Optimizer):
                 torch.linalg.qr(side @ b)[0] for side, b in zip(state["sides"], state["basis"], strict=True)
             ]
         return left @ direction @ right.T
+
+
+def _eigenvectors(side: torch.Tensor) -> torch.Tensor:
+    """Of a symmetric matrix, in the columns; any basis of one that is not finite, which is the caller's to notice."""
+    try:
+        return torch.linalg.eigh(side)[1]
+    except torch.linalg.LinAlgError:
+        # In single precision LAPACK gives up on some matrices that lack rank, too.
+        return torch.linalg.eigh(side.double().nan_to_num(0, 0, 0))[1].to(side.dtype)
 
 
 def _turn(x: torch.Tensor, left: torch.Tensor | None, right: torch.Tensor | None) -> torch.Tensor:

@@ -159,7 +159,7 @@ def test_a_block_of_cells_is_blended_in_one_way(monkeypatch: pytest.MonkeyPatch)
     moved[2:4, 4], moved[2:4, 5] = (-4 * UNIT, 0), (4 * UNIT, 0)
     monkeypatch.setattr("licodec.fit.motion.match", lambda *_: moved)
     base = np.zeros((*NODES, 2), np.int32)
-    _, steps = FieldSearch(luma, future, base, WORTH, 1).corrections(base, 1.0, past, RATES[2][1])
+    _, steps = FieldSearch(luma, future, base, WORTH, sweeps=1, refine=True).corrections(base, 1.0, past, RATES[2][1])
     np.testing.assert_array_equal(motion.compose(steps)[2:4, 4:6], moved[2:4, 4:6])
 
 
@@ -171,7 +171,9 @@ def test_nodes_find_what_fits_all_their_cells(monkeypatch: pytest.MonkeyPatch) -
     off = np.random.default_rng(5).integers(0, 3, NODES)
     monkeypatch.setattr("licodec.fit.motion.match", lambda *_: shift + around[off])
     base = np.zeros((*NODES, 2), np.int32)
-    starts, steps = FieldSearch(after, before, base, WORTH, 1).corrections(base, 1.0, None, RATES[1][0])
+    starts, steps = FieldSearch(after, before, base, WORTH, sweeps=1, refine=True).corrections(
+        base, 1.0, None, RATES[1][0]
+    )
     assert not starts.any()
     # At the border the shift brings in what the reference does not show.
     np.testing.assert_array_equal(motion.compose(steps)[1:-1, 1:-1], np.broadcast_to(shift, (*NODES, 2))[1:-1, 1:-1])

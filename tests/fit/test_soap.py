@@ -56,3 +56,9 @@ def test_without_a_rate_or_a_gradient_nothing_moves(matrices: bool) -> None:
     descend(Soap(tensors if matrices else [], [] if matrices else tensors, (0.0, 0.0)), 3, problem)
     assert (problem[0] == 0.5).all()
     assert (idle == 1).all()
+
+
+def test_a_gradient_that_is_not_finite_is_for_the_guard_to_notice() -> None:
+    problem = least_squares()
+    problem[1][0, 0] = torch.inf
+    assert not torch.tensor(descend(Soap([problem[0]], [], (0.05, 0.05)), 8, problem)).isfinite()

@@ -16,7 +16,7 @@ from licodec.model.synthesis import parameter_shapes
 from licodec.video.info import VideoInfo
 
 FRAMES = 6
-PRESET = Preset(look_ahead=True, denoise=True, intra=8, sweeps=1, rounds=2, group=4, steps=20, width=8)
+PRESET = Preset(look_ahead=True, denoise=True, intra=8, sweeps=1, rounds=2, refine=True, group=4, steps=20, width=8)
 CONFIG = ModelConfig(width=PRESET.width)
 _WEIGHT_STEP = 20  # 1 / 32
 
