@@ -106,4 +106,5 @@ def _next(target: Target, known: list[tuple[float, float]], low: float, high: fl
             if (low, high) != CRF_RANGE and low > CRF_RANGE[0] and high < CRF_RANGE[1]
             else min(max(guess, low), high)
         )
-    return guess
+    # So close to an end nothing is left between it and the guess, which would be the last.
+    return next((end for end in CRF_RANGE if abs(guess - end) < _NARROW), guess)

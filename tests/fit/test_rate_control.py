@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from licodec.errors import TargetError
@@ -87,6 +87,7 @@ def test_a_good_start_needs_one_trial() -> None:
 
 
 @given(SIZES, st.floats(0.01, 3), st.sampled_from(["too small", "too large", "size too small"]))
+@example(size_curve(5.0, 0.10683579712791914, 0.10546875), 0.107421875, "too large")  # .015 was near enough to stop at
 def test_what_no_rate_factor_gives_is_a_target_error(curve: Curve, beyond: float, case: str) -> None:
     """Beyond either end of the range, by 1% to a factor of 20."""
     end = CRF_RANGE[0] if case == "too large" else CRF_RANGE[1]
