@@ -17,6 +17,7 @@ from benchmarks.variants import FULL, Muon, Variant, _orthogonal, variants
 from licodec.decoder import decode
 from licodec.encoder import EncodeSettings, encode
 from licodec.errors import LicodecError
+from licodec.fit import synthesis as training
 from licodec.fit.presets import PRESETS, Quality
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink
@@ -89,6 +90,9 @@ def test_a_variant_changes_the_file_and_says_who_can_decode_it(
 ) -> None:
     variant = variants()[name]
     data, picture = made(variant)
+    if name == "bf16 off" and not training._has_bfloat16("cpu"):
+        assert data == whole[0]
+        return
     assert data != whole[0]
     path = tmp_path / "b.linr"
     path.write_bytes(data)
