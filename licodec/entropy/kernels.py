@@ -393,6 +393,17 @@ class BlendMixers(NamedTuple):
     which: Mixer
 
 
+@compiled
+def _around(cells: npt.NDArray[np.uint8], r: int, c: int) -> tuple[int, int, int, int]:
+    """What is to the left of a cell, above, above to the left, and above to the right; 0 outside the grid."""
+    return (
+        int(cells[r, c - 1]) if c > 0 else 0,
+        int(cells[r - 1, c]) if r > 0 else 0,
+        int(cells[r - 1, c - 1]) if r > 0 and c > 0 else 0,
+        int(cells[r - 1, c + 1]) if r > 0 and c + 1 < cells.shape[1] else 0,
+    )
+
+
 class StartMixers(NamedTuple):
     """Models of what the vectors of a tree start from."""
 
@@ -410,10 +421,7 @@ def code_starts(
     rows, columns = starts.shape
     for r in range(rows):
         for c in range(columns):
-            left = int(starts[r, c - 1]) if c > 0 else 0
-            up = int(starts[r - 1, c]) if r > 0 else 0
-            corner = int(starts[r - 1, c - 1]) if r > 0 and c > 0 else 0
-            right = int(starts[r - 1, c + 1]) if r > 0 and c + 1 < columns else 0
+            left, up, corner, right = _around(starts, r, c)
             around = ((left * 2 + up) * 2 + corner) * 2 + right
             twin = 1 + int(first[r, c]) if first.size else 0
             contexts = (twin * 16 + around, kind * 4 + left * 2 + up)
@@ -426,10 +434,7 @@ def code_blend(stream: Stream, mixers: BlendMixers, modes: npt.NDArray[np.uint8]
     rows, columns = modes.shape
     for r in range(rows):
         for c in range(columns):
-            left = int(modes[r, c - 1]) if c > 0 else 0
-            up = int(modes[r - 1, c]) if r > 0 else 0
-            corner = int(modes[r - 1, c - 1]) if r > 0 and c > 0 else 0
-            right = int(modes[r - 1, c + 1]) if r > 0 and c + 1 < columns else 0
+            left, up, corner, right = _around(modes, r, c)
             far = (int(modes[r, c - 2]) if c > 1 else 0) * 3 + (int(modes[r - 2, c]) if r > 1 else 0)
             around = ((left * 3 + up) * 3 + corner) * 3 + right
             some = int(left > 0) + int(up > 0) + int(corner > 0) + int(right > 0)

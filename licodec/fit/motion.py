@@ -16,7 +16,7 @@ from licodec.fit.matching import match, phases, to_bytes
 from licodec.fit.quadtree import OWN, Trees, best_trees, refine
 from licodec.jit import compiled
 from licodec.model.geometry import Floats
-from licodec.model.motion import LEVELS, LIMIT, Vectors, level_shapes
+from licodec.model.motion import LEVELS, LIMIT, Vectors, level_shapes, of_trees
 
 Steps = list[npt.NDArray[np.int16]]
 
@@ -66,9 +66,7 @@ class FieldSearch:
             others, still = self._trees(np.zeros_like(base), errors, share, rates, asked)
             starts |= others + self._bit_worth * _STILL_BITS < costs
             for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
-                reach = 1 << (LEVELS - 1 - depth)
-                chosen = starts.repeat(reach, axis=0).repeat(reach, axis=1)[: step.shape[0], : step.shape[1]]
-                np.copyto(step, instead, where=chosen[..., None] != 0)
+                np.copyto(step, instead, where=of_trees(starts, step.shape, depth)[..., None] != 0)
         return starts, steps
 
     def _trees(

@@ -111,15 +111,15 @@ def _patch(luma: Samples, there: Phases, r: int, c: int, x: int, y: int, limit: 
     y0, y1 = max(r * NODE - _MARGIN, 0), min((r + 1) * NODE + _MARGIN, rows)
     x0, x1 = max(c * NODE - _MARGIN, 0), min((c + 1) * NODE + _MARGIN, columns)
     scale = NODE * NODE / ((y1 - y0) * (x1 - x0))
-    return squared_error(luma, there, y0, y1, x0, x1, x, y, limit / scale) * scale
+    return _squared_error(luma, there, y0, y1, x0, x1, x, y, limit / scale) * scale
 
 
 @compiled
-def squared_error(
+def _squared_error(
     luma: Samples, there: Phases, y0: int, y1: int, x0: int, x1: int, x: int, y: int, limit: float
 ) -> float:
     """Squared error of luma[y0:y1, x0:x1] predicted with the vector (x, y); more than `limit` need not be exact."""
-    oy, ox = offset(y >> 2, y0, y1, luma.shape[0]), offset(x >> 2, x0, x1, luma.shape[1])
+    oy, ox = _offset(y >> 2, y0, y1, luma.shape[0]), _offset(x >> 2, x0, x1, luma.shape[1])
     plane = there[y & 3, x & 3]
     total = np.int64(0)
     for v in range(y0, y1):
@@ -135,7 +135,7 @@ def squared_error(
 
 
 @compiled
-def offset(move: int, first: int, last: int, length: int) -> int:
+def _offset(move: int, first: int, last: int, length: int) -> int:
     """Where the samples first..last, moved, begin in a plane with its border, less `first`.
 
     Nothing new lies further out than the border: what is beyond it is moved back.

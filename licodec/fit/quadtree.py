@@ -344,7 +344,7 @@ def _cell_errors(
 
 @compiled
 def _offset(move: int, first: int, last: int, length: int) -> int:
-    """As `motion_kernels.offset`, which is in another file."""
+    """As in `motion_kernels`: what compiled functions call is in their own file (see `licodec.jit`)."""
     return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
 
 

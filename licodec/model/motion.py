@@ -60,11 +60,15 @@ def scaled(field: Vectors, numerator: int, denominator: int) -> Vectors:
     return ((2 * field * numerator + denominator) // (2 * denominator)).astype(np.int32)
 
 
+def of_trees(values: npt.NDArray, shape: tuple[int, ...], depth: int) -> npt.NDArray:
+    """[rows, columns] of the nodes of a depth: what [rows / 64, columns / 64] says of the trees that they are in."""
+    reach = 1 << (LEVELS - 1 - depth)
+    return values.repeat(reach, axis=0).repeat(reach, axis=1)[: shape[0], : shape[1]]
+
+
 def started(base: Vectors, starts: npt.NDArray[np.uint8]) -> Vectors:
     """What corrections are added to: `base`, or nothing in the trees where `starts` [rows / 64, columns / 64] is 1."""
-    reach = 1 << (LEVELS - 1)
-    still = starts.repeat(reach, axis=0).repeat(reach, axis=1)[: base.shape[0], : base.shape[1]]
-    return np.where(still[..., None] != 0, 0, base).astype(np.int32)
+    return np.where(of_trees(starts, base.shape[:2], 0)[..., None] != 0, 0, base).astype(np.int32)
 
 
 def clip(field: Vectors) -> Vectors:

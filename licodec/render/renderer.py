@@ -396,7 +396,7 @@ class Renderer(ABC, Generic[Array]):
 
     @abstractmethod
     def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
-        """Values of motion nodes [rows, columns, c] of the host, the same at all samples in their cells; a part."""
+        """The same, each value at all samples of its node's cell."""
 
     @abstractmethod
     def _warp(self, plane: Array, at: Array, linear: bool = False) -> Array:
