@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -18,12 +20,42 @@ def compiled(function: _Function) -> _Function:
     makes one, too (in case they overlap): that takes a loop.
 
     It runs without the interpreter's lock. Integers wrap at 64 bits as NumPy's do. What is kept is made anew when the
-    file of `function` changes, but not when that of another one does: what calls each other belongs into one file.
+    file of `function` changes, or one that it has compiled functions or intrinsics from.
     """
-    options = {"nogil": True, "_nrt": False}
+    return _compiled(function)
+
+
+def inlined(function: _Function) -> _Function:
+    """The same, as a part of every compiled function that calls it.
+
+    To hand an array over takes its address, shape and strides, one by one: longer than a small function may run.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: _Function, **more: bool) -> _Function:
+    options = {"nogil": True, "_nrt": False, **more}
     try:
         cached: _Function = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no directory that numba could keep it in
         uncached: _Function = numba.njit(**options)(function)
         return uncached
+    # numba itself looks at the file of the function alone. These attributes are its own affair: a test holds them.
+    kept = cached._cache._cache_file  # type: ignore[attr-defined]
+    kept._source_stamp = (kept._source_stamp, *_stamps(function.__globals__, {function.__module__}))
     return cached
+
+
+def _stamps(names: dict[str, Any], seen: set[str]) -> list[tuple[str, int, int]]:
+    """(module, time, size) of each file with code that a module's compiled functions may call, but of those `seen`."""
+    found = list[tuple[str, int, int]]()
+    for value in names.values():
+        code = getattr(value, "py_func", None) or getattr(value, "_defn", None)
+        home = getattr(code, "__module__", None)
+        if home is None or home in seen or not home.startswith(__package__):
+            continue
+        seen.add(home)
+        module = sys.modules[home]
+        state = Path(str(module.__file__)).stat()
+        found += [(home, state.st_mtime_ns, state.st_size), *_stamps(vars(module), seen)]
+    return sorted(found)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from licodec.fit.matching import match, phases, to_bytes
+from licodec.fit.matching import Reference, match, to_bytes
 from licodec.fit.threads import each
 from licodec.model.geometry import Geometry, Planes
 from licodec.render.numpy_renderer import follow
@@ -48,7 +48,7 @@ class Denoiser:
 
         def moved_here(away: int) -> Planes:
             other = self._source(frame + away)
-            vectors = match(here, phases(to_bytes(other[0])), start, _BIT_WORTH * self._step**2, sweeps=1)
+            vectors = match(here, Reference(to_bytes(other[0])), start, _BIT_WORTH * self._step**2, sweeps=1)
             wholes = [(slice(0, rows), slice(0, columns)) for rows, columns in self._geometry.shapes]
             return tuple(follow(p, vectors, self._geometry.step(i), wholes[i]) for i, p in enumerate(other))
 

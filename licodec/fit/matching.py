@@ -7,12 +7,18 @@ field, and is not led astray where one thing covers another.
 
 from __future__ import annotations
 
+from typing import TypeVar, cast
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from licodec.fit.motion_kernels import BORDER, Phases, Samples, sweep
+from licodec.fit.motion_kernels import BORDER, Bytes, Phases, sweep
+from licodec.fit.tiles import PATCH_COLUMNS
 from licodec.model.geometry import Floats
 from licodec.model.motion import NODE, UNIT, Vectors
+
+_Sample = TypeVar("_Sample", np.uint8, np.int16)
 
 _SCALES = 3
 """Halvings of the picture, and the picture itself."""
@@ -20,43 +26,65 @@ _FAR, _NEAR = 16, 2
 """Samples of the largest step at the coarsest scale, and at the others."""
 
 
-def match(luma: Samples, reference: Phases, start: Vectors, bit_worth: float, sweeps: int) -> Vectors:
+class Reference:
+    """A picture that patches are looked for in."""
+
+    def __init__(self, picture: Bytes) -> None:
+        """Read it at each fraction of a sample, at full size and smaller."""
+        self.scales = [phases(picture)]
+        """From full size on, each half of the one before."""
+        while _has_half(picture, len(self.scales)):
+            picture = _half(picture)
+            self.scales.append(phases(picture))
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(scale.nbytes for scale in self.scales)
+
+
+def match(luma: Bytes, reference: Reference, start: Vectors, bit_worth: float, sweeps: int) -> Vectors:
     """[rows, columns, 2] vectors on the finest nodes, in steps of `model.motion`.
 
     Args:
         luma: the picture.
-        reference: `phases` of the picture that its patches are looked for in.
+        reference: of its size, that its patches are looked for in.
         start: vectors to begin with, on the finest nodes.
         bit_worth: squared error that a bit is worth, which keeps neighbours alike where the picture says little.
         sweeps: over all nodes, at full size.
     """
-    heres, theres = [luma], [reference]
-    whole = reference[0, 0, BORDER:-BORDER, BORDER:-BORDER]
-    while len(heres) < _SCALES and min(heres[-1].shape) >= 8 * NODE:
+    heres = [luma]
+    while _has_half(heres[-1], len(heres)):
         heres.append(_half(heres[-1]))
-        whole = _half(whole)
-        theres.append(phases(whole))
     found: Vectors | None = None
     tried = np.empty((5, 2), np.int64)
     for scale in range(len(heres) - 1, -1, -1):
+        here, there = whole(heres[scale]), reference.scales[scale]
         shape = (-(-heres[scale].shape[0] // NODE), -(-heres[scale].shape[1] // NODE))
         begin = _resized(start, shape) >> scale
         vectors = begin.copy() if found is None else 2 * _resized(found, shape)
         # One more where it costs little: sweeps go to and fro, and what is found at one end must reach the other.
         for i in range(sweeps + (scale > 0)):
             stride = _FAR if found is None and not i else _NEAR
-            sweep(heres[scale], theres[scale], begin, vectors, float(bit_worth), i % 2 == 1, stride, tried)
+            sweep(here, there, begin, vectors, float(bit_worth), i % 2 == 1, stride, tried)
         found = vectors
     assert found is not None
     return found
 
 
-def to_bytes(plane: Floats) -> Samples:
+def to_bytes(plane: Floats) -> Bytes:
     """Rounded to whole values."""
     return np.clip(plane + 0.5, 0, 255).astype(np.uint8)
 
 
-def phases(plane: Samples) -> Phases:
+def whole(plane: npt.NDArray[_Sample]) -> npt.NDArray[_Sample]:
+    """The plane continued by its last samples to whole cells, and at least to one patch."""
+    down, right = (max(-n % NODE, PATCH_COLUMNS - n) for n in plane.shape)
+    out = cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    return cast("npt.NDArray[_Sample]", out)
+
+
+def phases(plane: Bytes) -> Phases:
     """The plane read at each fraction of a sample (by the kernel that pictures are predicted with), and borders."""
     b = BORDER
     p = cv2.copyMakeBorder(plane, b, b, b, b, cv2.BORDER_REPLICATE)
@@ -78,7 +106,11 @@ def _taps(fraction: int) -> Floats:
     return np.where(d <= 1, near, far).astype(np.float32)
 
 
-def _half(plane: Samples) -> Samples:
+def _has_half(plane: Bytes, scales: int) -> bool:
+    return scales < _SCALES and min(plane.shape) >= 8 * NODE
+
+
+def _half(plane: Bytes) -> Bytes:
     return cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
-from licodec.fit.matching import match, phases, to_bytes
+from licodec.fit.matching import Reference, match, to_bytes, whole
 from licodec.fit.quadtree import OWN, Trees, best_trees, refine
 from licodec.jit import compiled
 from licodec.model.geometry import Floats
@@ -30,21 +30,22 @@ class FieldSearch:
     """The field from a picture's luma to a reference's."""
 
     def __init__(
-        self, luma: Floats, reference: Floats, start: Vectors, bit_worth: float, *, sweeps: int, refine: bool
+        self, luma: Floats, reference: Reference, start: Vectors, bit_worth: float, *, sweeps: int, refine: bool
     ) -> None:
         """Match patches.
 
         Args:
             luma: of the picture.
-            reference: luma that it is predicted from.
+            reference: what it is predicted from.
             start: vectors to begin with.
             bit_worth: squared error that a bit is worth.
             sweeps: of the matching over the picture at full size.
             refine: look once more for the vectors of cells over 8 samples, each as a whole.
         """
         self.luma, self._bit_worth, self._refine = luma, float(bit_worth), refine
-        self._here, self._there = to_bytes(luma), phases(to_bytes(reference))
-        self._matched = match(self._here, self._there, start, bit_worth, sweeps)
+        here, self._there = to_bytes(luma), reference.scales[0]
+        self._here = whole(here)
+        self._matched = match(here, reference, start, bit_worth, sweeps)
 
     def corrections(
         self, base: Vectors, share: float, other: Floats | None, rates: MotionRates
@@ -58,7 +59,9 @@ class FieldSearch:
                 of the two, or their mean.
             rates: estimated bits of the corrections.
         """
-        errors = np.empty((0, 0), np.int16) if other is None else np.rint(self.luma - other).astype(np.int16)
+        errors = np.empty((0, 0), np.int16)
+        if other is not None:
+            errors = whole(np.rint(self.luma - other).astype(np.int16))
         costs, steps = self._trees(base, errors, share, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
         starts = np.zeros(costs.shape, np.uint8)
         asked = _in_trees((base != 0).any(axis=-1)) & (costs > self._bit_worth * _STILL_BITS)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.fit.tiles import PATCH_COLUMNS, PATCH_ROWS, patch_error
+from licodec.jit import compiled, inlined
 from licodec.model.motion import LIMIT, NODE, UNIT, Vectors
 
+Bytes = npt.NDArray[np.uint8]
+"""[rows, columns] a picture's samples."""
 Samples = npt.NDArray[np.uint8]
-"""[rows, columns]"""
+"""[rows, columns] the same with whole cells and room for a patch (`matching.whole`)."""
 Ints = npt.NDArray[np.int64]
 Phases = npt.NDArray[np.uint8]
 """[UNIT, UNIT, rows, columns] the plane read at each fraction (y, x) of a sample, with BORDER on all sides."""
@@ -20,6 +23,7 @@ _WALKS = 4
 """Steps of one length in a row."""
 _MARGIN = 4
 """Samples by which a patch is larger than the cell of its node, on each side."""
+assert NODE + 2 * _MARGIN == PATCH_COLUMNS == 2 * PATCH_ROWS
 
 
 @compiled
@@ -73,7 +77,7 @@ def sweep(
         vectors[r, c, 0], vectors[r, c, 1] = bx, by
 
 
-@compiled
+@inlined
 def _cost(
     luma: Samples,
     there: Phases,
@@ -91,7 +95,7 @@ def _cost(
     return _patch(luma, there, r, c, x, y, limit - price) + price
 
 
-@compiled
+@inlined
 def _smoothness(x: int, y: int) -> float:
     """About what a difference of vectors costs."""
     m = abs(x) + abs(y)
@@ -102,42 +106,27 @@ def _smoothness(x: int, y: int) -> float:
     return bits
 
 
-@compiled
+@inlined
 def _patch(luma: Samples, there: Phases, r: int, c: int, x: int, y: int, limit: float) -> float:
-    """Squared error of the patch around a node, scaled to the cell of the node; more than `limit` need not be exact."""
-    rows, columns = luma.shape
+    """Squared error of a patch around a node, scaled to the cell of the node; more than `limit` need not be exact."""
     if abs(x) > LIMIT or abs(y) > LIMIT:
         return 3e38
-    y0, y1 = max(r * NODE - _MARGIN, 0), min((r + 1) * NODE + _MARGIN, rows)
-    x0, x1 = max(c * NODE - _MARGIN, 0), min((c + 1) * NODE + _MARGIN, columns)
-    scale = NODE * NODE / ((y1 - y0) * (x1 - x0))
-    return _squared_error(luma, there, y0, y1, x0, x1, x, y, limit / scale) * scale
+    scale = NODE * NODE / (PATCH_COLUMNS * PATCH_COLUMNS)
+    # At the edges it lies further in: what is beyond them would speak for standing still.
+    top = max(0, min(r * NODE - _MARGIN, there.shape[2] - 2 * BORDER - PATCH_COLUMNS))
+    left = max(0, min(c * NODE - _MARGIN, there.shape[3] - 2 * BORDER - PATCH_COLUMNS))
+    row = top + offset(y >> 2, top, PATCH_COLUMNS, there.shape[2])
+    column = left + offset(x >> 2, left, PATCH_COLUMNS, there.shape[3])
+    error = patch_error(luma, top, left, there, y & 3, x & 3, row, column)
+    if error * scale <= limit:
+        error += patch_error(luma, top + PATCH_ROWS, left, there, y & 3, x & 3, row + PATCH_ROWS, column)
+    return error * scale
 
 
-@compiled
-def _squared_error(
-    luma: Samples, there: Phases, y0: int, y1: int, x0: int, x1: int, x: int, y: int, limit: float
-) -> float:
-    """Squared error of luma[y0:y1, x0:x1] predicted with the vector (x, y); more than `limit` need not be exact."""
-    oy, ox = _offset(y >> 2, y0, y1, luma.shape[0]), _offset(x >> 2, x0, x1, luma.shape[1])
-    plane = there[y & 3, x & 3]
-    total = np.int64(0)
-    for v in range(y0, y1):
-        here, other = luma[v, x0:x1], plane[v + oy, x0 + ox : x1 + ox]
-        row = np.int32(0)
-        for u in range(x1 - x0):
-            d = np.int32(here[u]) - np.int32(other[u])
-            row += d * d
-        total += row
-        if total > limit:
-            break
-    return float(total)
-
-
-@compiled
-def _offset(move: int, first: int, last: int, length: int) -> int:
-    """Where the samples first..last, moved, begin in a plane with its border, less `first`.
+@inlined
+def offset(move: int, first: int, count: int, length: int) -> int:
+    """Where `count` samples from `first` on, moved, begin in a plane of `length` with its border, less `first`.
 
     Nothing new lies further out than the border: what is beyond it is moved back.
     """
-    return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
+    return min(max(move + BORDER, -first), length - count - first)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import BORDER, Phases, Samples
-from licodec.jit import compiled
+from licodec.fit.motion_kernels import Phases, Samples, offset
+from licodec.fit.tiles import cell_error, cell_products
+from licodec.jit import compiled, inlined
 from licodec.model.geometry import BLEND, Floats
 from licodec.model.motion import LEVELS, LIMIT, NODE, Vectors
 
@@ -49,7 +50,7 @@ class Trees(NamedTuple):
     chosen: npt.NDArray[np.int32]
     """The candidate of a node given that of the node above."""
     picked: npt.NDArray[np.int32]
-    """The same of cells, with one way of blending."""
+    """[WAYS, rows, columns] the same of cells, given one candidate and with each way of blending."""
     split: npt.NDArray[np.bool_]
     """Whether that is the least."""
 
@@ -63,7 +64,7 @@ class Trees(NamedTuple):
             np.zeros(shape, np.float32),
             np.zeros(shape, np.float32),
             np.zeros(shape, np.int32),
-            np.zeros(shape[1:], np.int32),
+            np.zeros((WAYS, *shape[1:3]), np.int32),
             np.zeros(shape, np.bool_),
         )
 
@@ -87,7 +88,8 @@ def best_trees(
 ) -> None:
     """Set the corrections `steps` of the trees `asked` for, finest level first, and these trees' `costs`.
 
-    errors: of the other prediction, or nothing if there is none; before `trees`: the fields of `MotionRates`.
+    errors: of the other prediction, `whole` as `luma` is, or nothing if there is none; before `trees`: the fields of
+    `MotionRates`.
     """
     size = 1 << (LEVELS - 1)
     sums, cells, leaf, best, chosen, picked, split = trees
@@ -185,18 +187,23 @@ def refine(
                         found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
                         if found < best:
                             best, x, y = found, nx, ny
+                bx, by = x, y
                 for _ in range(_WALKS):
                     cx, cy = x, y
                     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                        # Not back to where it came from.
+                        if cx + dx == bx and cy + dy == by:
+                            continue
                         found = _node_error(luma, there, errors, base, d, r, c, cx + dx, cy + dy, best)
                         if found < best:
                             best, x, y = found, cx + dx, cy + dy
                     if x == cx and y == cy:
                         break
+                    bx, by = cx, cy
                 nodes[r, c, last, 0], nodes[r, c, last, 1] = x, y
 
 
-@compiled
+@inlined
 def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k: int) -> tuple[int, int]:
     """The k-th of what a node's candidate may begin with besides itself."""
     nodes, which = own[d], OWN - 1
@@ -213,7 +220,7 @@ def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k
     return nodes[r, c, which, 0], nodes[r, c, which, 1]
 
 
-@compiled
+@inlined
 def _node_error(
     luma: Samples,
     there: Phases,
@@ -236,7 +243,7 @@ def _node_error(
     return total
 
 
-@compiled
+@inlined
 def _count(d: int) -> int:
     """Candidates of a node of depth d."""
     return 1 + OWN * (LEVELS - d) if d else _ALL
@@ -292,14 +299,14 @@ def _cell_costs(
             cells[way, y, x, i] = _cost(share * found[way], bit_worth)
 
 
-@compiled
+@inlined
 def _cost(error: float, bit_worth: float) -> float:
     """Of an error and of the bits that take it away."""
     knee = _KNEE * bit_worth
-    return error if error <= knee else knee + _SLOPE * bit_worth * math.log(error / knee)
+    return error if error <= knee else knee + _SLOPE * bit_worth * math.log(np.float32(error / knee))
 
 
-@compiled
+@inlined
 def _cell_errors(
     luma: Samples,
     there: Phases,
@@ -315,37 +322,13 @@ def _cell_errors(
     """
     x = min(max(base[row, column, 0] + dx, -LIMIT), LIMIT)
     y = min(max(base[row, column, 1] + dy, -LIMIT), LIMIT)
-    y0, y1 = row * NODE, min((row + 1) * NODE, luma.shape[0])
-    x0, x1 = column * NODE, min((column + 1) * NODE, luma.shape[1])
-    oy, ox = _offset(y >> 2, y0, y1, luma.shape[0]), _offset(x >> 2, x0, x1, luma.shape[1])
-    plane = there[y & 3, x & 3]
-    one, two, both = np.int64(0), np.int64(0), np.int64(0)
-    for v in range(y0, y1):
-        here, other = luma[v, x0:x1], plane[v + oy, x0 + ox : x1 + ox]
-        a, b, c = np.int32(0), np.int32(0), np.int32(0)
-        if errors.size:
-            error = errors[v, x0:x1]
-            for u in range(x1 - x0):
-                e = np.int32(error[u])
-                d = np.int32(here[u]) - np.int32(other[u])
-                a += e * e
-                b += d * d
-                c += (d + e) * (d + e)
-            one, two, both = one + a, two + b, both + c
-        else:
-            for u in range(x1 - x0):
-                d = np.int32(here[u]) - np.int32(other[u])
-                b += d * d
-            two += b
+    v, u = row * NODE, column * NODE
+    row, column = v + offset(y >> 2, v, NODE, there.shape[2]), u + offset(x >> 2, u, NODE, there.shape[3])
     if not errors.size:
-        return float(two), float(two), float(two)
-    return both / 4, float(one), float(two)
-
-
-@compiled
-def _offset(move: int, first: int, last: int, length: int) -> int:
-    """As in `motion_kernels`: what compiled functions call is in their own file (see `licodec.jit`)."""
-    return min(max(move, -BORDER - first), length + BORDER - last) + BORDER
+        alone = float(cell_error(luma, v, u, there, y & 3, x & 3, row, column))
+        return alone, alone, alone
+    two, product, one = cell_products(luma, v, u, there, y & 3, x & 3, row, column, errors)
+    return (two + 2 * product + one) / 4, float(one), float(two)
 
 
 @compiled
@@ -359,14 +342,14 @@ def _add_up(cells: Floats, leaf: Floats, ways: int, bit_worth: float) -> None:
                 for way in range(ways):
                     cost = cells[way, 2 * y, 2 * x, i] + cells[way, 2 * y, 2 * x + 1, i]
                     cost += cells[way, 2 * y + 1, 2 * x, i] + cells[way, 2 * y + 1, 2 * x + 1, i]
-                    least = min(least, cost + _price(way, bit_worth))
+                    least = min(least, cost + _way_price(way, bit_worth))
                 for d in range(1, LEVELS):
                     if i < _count(d):
                         leaf[d, y >> (d - 1), x >> (d - 1), i] += least
 
 
-@compiled
-def _price(way: int, bit_worth: float) -> float:
+@inlined
+def _way_price(way: int, bit_worth: float) -> float:
     return bit_worth * MODE_BITS if way else 0.0
 
 
@@ -385,18 +368,33 @@ def _blended_parts(
     magnitude: Floats,
 ) -> float:
     """Cost of a block's cells with vectors of their own, blended the best way; their candidates are `chosen`."""
-    least = 3e38
-    for way in range(ways):
-        cost = _parts(sums, cells[way], picked, 1, y, x, i, bit_worth, nonzero, magnitude) + _price(way, bit_worth)
-        if cost < least:
-            least = cost
-            for v in range(2 * y, 2 * y + 2):
-                for u in range(2 * x, 2 * x + 2):
-                    chosen[v, u, i] = picked[v, u, i]
-    return least
+    first = second = third = np.float32(0)
+    for v in range(2 * y, 2 * y + 2):
+        for u in range(2 * x, 2 * x + 2):
+            a = b = c = np.float32(3e38)
+            for j in range(_ALL):
+                price = _price(sums, 1, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
+                if cells[0, v, u, j] + price < a:
+                    a, picked[0, v, u] = cells[0, v, u, j] + price, j
+                if ways > 1:
+                    if cells[1, v, u, j] + price < b:
+                        b, picked[1, v, u] = cells[1, v, u, j] + price, j
+                    if cells[2, v, u, j] + price < c:
+                        c, picked[2, v, u] = cells[2, v, u, j] + price, j
+            first, second, third = first + a, second + b, third + c
+    way, least = 0, first
+    if ways > 1:
+        if second + _way_price(1, bit_worth) < least:
+            way, least = 1, second + _way_price(1, bit_worth)
+        if third + _way_price(2, bit_worth) < least:
+            way, least = 2, third + _way_price(2, bit_worth)
+    for v in range(2 * y, 2 * y + 2):
+        for u in range(2 * x, 2 * x + 2):
+            chosen[v, u, i] = picked[way, v, u]
+    return float(least)
 
 
-@compiled
+@inlined
 def _parts(
     sums: npt.NDArray[np.int32],
     costs: Floats,
@@ -415,16 +413,34 @@ def _parts(
         for u in range(2 * x, 2 * x + 2):
             least = 3e38
             for j in range(_count(d - 1)):
-                dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
-                dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
-                cost = costs[v, u, j] + bit_worth * _bits(dx, dy, nonzero[d - 1], magnitude[d - 1])
+                cost = costs[v, u, j] + _price(sums, d, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
                 if cost < least:
                     least, chosen[v, u, i] = cost, j
             total += least
     return total
 
 
-@compiled
+@inlined
+def _price(
+    sums: npt.NDArray[np.int32],
+    d: int,
+    y: int,
+    x: int,
+    i: int,
+    v: int,
+    u: int,
+    j: int,
+    bit_worth: float,
+    nonzero: Floats,
+    magnitude: Floats,
+) -> np.float32:
+    """What it costs that a quarter has candidate `j` where its node has `i`."""
+    dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
+    dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
+    return np.float32(bit_worth * _bits(dx, dy, nonzero[d - 1], magnitude[d - 1]))
+
+
+@inlined
 def _bits(x: int, y: int, nonzero: Floats, magnitude: Floats) -> float:
     """About what coding a correction costs: bits of its flag [0 or 1], and of each axis' magnitude [2, 13]."""
     if x == 0 and y == 0:
@@ -432,7 +448,7 @@ def _bits(x: int, y: int, nonzero: Floats, magnitude: Floats) -> float:
     return nonzero[1] + _size_bits(abs(x), magnitude[0]) + _size_bits(abs(y), magnitude[1])
 
 
-@compiled
+@inlined
 def _size_bits(m: int, magnitude: Floats) -> float:
     last = len(magnitude) - 1
     # Beyond the table as Exp-Golomb codes go.

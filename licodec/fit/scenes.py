@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from licodec.fit.importance import cell_errors
-from licodec.fit.matching import match, phases, to_bytes
+from licodec.fit.matching import Reference, match, to_bytes
 from licodec.model.geometry import Floats
 from licodec.model.motion import NODE
 from licodec.render.numpy_renderer import follow
@@ -79,7 +79,7 @@ def _newness(small: Floats, before: Floats) -> float:
     """Share of the variance in a picture's cells that is not found in another, wherever it may have moved to."""
     rows, columns = small.shape
     start = np.zeros((rows // NODE, columns // NODE, 2), np.int32)
-    vectors = match(to_bytes(small), phases(to_bytes(before)), start, _BIT_WORTH, sweeps=1)
+    vectors = match(to_bytes(small), Reference(to_bytes(before)), start, _BIT_WORTH, sweeps=1)
     found = cell_errors(small - follow(before, vectors, (1, 1), (slice(0, rows), slice(0, columns))))
     means = cv2.resize(small, (columns // NODE, rows // NODE), interpolation=cv2.INTER_AREA)
     alone = cell_errors(small - means.repeat(NODE, axis=0).repeat(NODE, axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
+from licodec.fit.matching import Reference, to_bytes
 from licodec.fit.motion import FieldSearch, Steps
 from licodec.fit.presets import Preset
 from licodec.fit.quadtree import MODE_BITS
@@ -18,16 +20,20 @@ from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture
 from licodec.render.numpy_renderer import follow
 
+_KEPT = 256 << 20
+"""Bytes of references that are kept ready: an anchor is a reference of half the pictures of two groups."""
 _SHARE_OF_ERROR = (0.6, 0.25)
 """Part of a prediction's squared error that shows in the end, with one reference and with two."""
 
 
 class MotionSearch:
-    """Searches one picture after the other."""
+    """Searches the pictures of a segment, on any threads."""
 
     def __init__(self, geometry: Geometry, preset: Preset) -> None:
         self._geometry = geometry
         self._preset = preset
+        self._references: dict[int, Reference] = {}
+        self._lock = threading.Lock()
 
     def search(
         self,
@@ -55,7 +61,12 @@ class MotionSearch:
                 reference = references[frame][0]
                 if frame not in fields:
                     fields[frame] = FieldSearch(
-                        luma, reference, base, bit_worth, sweeps=self._preset.sweeps, refine=self._preset.refine
+                        luma,
+                        self._reference(frame, reference),
+                        base,
+                        bit_worth,
+                        sweeps=self._preset.sweeps,
+                        refine=self._preset.refine,
                     )
                 other = next((p for target, p in predictions.items() if target != frame), None)
                 # Of the first of two nothing is known yet but that it will be averaged with another.
@@ -69,6 +80,17 @@ class MotionSearch:
                     predictions[frame] = follow(reference, own[-1].vectors, (1, 1), everything)
         blend = _blend(luma, [predictions[frame] for frame in targets], bit_worth) if two else None
         return starts, corrections, blend
+
+    def _reference(self, frame: int, luma: Floats) -> Reference:
+        """A reference ready to be searched; those used last are kept."""
+        with self._lock:
+            reference = self._references.pop(frame, None)
+        reference = reference or Reference(to_bytes(luma))
+        with self._lock:
+            self._references[frame] = reference
+            for old in list(self._references)[: -max(1, _KEPT // reference.bytes)]:
+                del self._references[old]
+        return reference
 
 
 def _blend(luma: Floats, predictions: list[Floats], bit_worth: float) -> npt.NDArray[np.uint8]:

@@ -49,7 +49,7 @@ _FULL_TRAINING = 32
 """Frames from which on a segment is worth all steps of a preset; of fewer the network learns little."""
 _HALF_SIZE_CRF = -3.0
 """Added where a segment is tried at half the size, where a sample stands for four and holds less noise."""
-_SAVE_EVERY = 30.0
+_SAVE_EVERY = 60.0
 """Seconds of work that an interruption may cost."""
 
 Source = Callable[[int], Planes]
@@ -126,45 +126,50 @@ class SegmentFit:
         """
         contents = Contents(self._renderer, self.symbols)
         pictures: dict[int, Picture] = {}
-        under_way: deque[tuple[Picture, Future[tuple[Planes, Content[Floats]]]]] = deque()
+        under_way: deque[tuple[Picture, Future[Content[Floats]]]] = deque()
+        taken = set[int]()
 
         def take() -> None:
             picture, made = under_way.popleft()
-            source, content = made.result()
-            # References are planes; what else there is to a content is of use to the network alone.
-            contents.put(picture, replace(content, apart=None, residual=content.planes[0][:0]))
-            if crops is not None:
-                crops.add(picture.frame, source, content.planes, content.apart, content.residual)
+            contents.put(picture, made.result())
+            taken.add(picture.frame)
             if done:
                 done(picture)
 
         threads, before = max(1, cv2.getNumThreads()), list[Picture]()
+        jobs: list[Future[Content[Floats]]] = []
         # NumPy's own threads would only get into the way of these.
         blas = threadpool_limits(1, user_api="blas")
         with blas, ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
             for batch in pyramid(self.symbols.groups, self._geometry.batch):
                 pictures.update({p.frame: p for p in batch})
                 # What this batch's motion is found by does not know yet of the batch before, which is coded meanwhile.
-                rates = [self._coder.motion_rates(batch[0].level, second) for second in range(2)]
-                coded = behind.submit(self._learn, before)
+                rates = behind.submit(self._motion_rates, batch[0].level)
+                coded = behind.submit(self._learn, before, jobs)
                 if threads == 1:
                     coded.result()
-                # The pictures of a batch do not refer to each other.
+                jobs = []
                 for picture in batch:
-                    references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
-                    job = pool.submit(self._code_picture, picture, contents, references, rates, coded)
-                    under_way.append((picture, job))
-                    if len(under_way) > threads:
+                    while len(under_way) > threads or any(r not in taken for r in picture.refs):
                         take()
-                while under_way:
-                    take()
-                coded.result()
+                    references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
+                    jobs.append(pool.submit(self._code_picture, picture, contents, references, rates, coded, crops))
+                    under_way.append((picture, jobs[-1]))
                 before = batch
-            self._learn(before)
+            while under_way:
+                take()
+            coded.result()
+            self._learn(before, jobs)
         self._motion = contents.motion
 
-    def _learn(self, batch: list[Picture]) -> None:
-        """Code what is decided of a batch, and learn from it."""
+    def _motion_rates(self, level: int) -> list[MotionRates]:
+        """Of the first and the second reference."""
+        return [self._coder.motion_rates(level, second) for second in range(2)]
+
+    def _learn(self, batch: list[Picture], jobs: Sequence[Future[Content[Floats]]]) -> None:
+        """Code what is decided of a batch, when all of it is, and learn from it."""
+        for job in jobs:
+            job.result()
         if self._bits and batch:
             self._coder.code(self._bits, batch, self.symbols.pictures)
 
@@ -173,15 +178,16 @@ class SegmentFit:
         picture: Picture,
         contents: Contents[Floats],
         references: dict[int, Planes],
-        rates: Sequence[MotionRates],
+        rates: Future[list[MotionRates]],
         coded: Future[None],
-    ) -> tuple[Planes, Content[Floats]]:
-        """(source, content) of a picture, whose symbols are set if they were not there; `coded`: the batch before."""
+        crops: CropSet | None,
+    ) -> Content[Floats]:
+        """The content of a picture, whose symbols are set if they were not there; `coded`: the batch before."""
         original = source = self._source(picture.frame)
         known = self.symbols.pictures.get(picture.frame)
         if self._denoised and not known:
             source = self._denoised(picture.frame, picture.level, original)
-        symbols = known or self._find_motion(picture, source, contents.motion, references, rates)
+        symbols = known or self._find_motion(picture, source, contents.motion, references, rates.result())
         self.symbols.pictures[picture.frame] = symbols
         contents.add(picture)
         fields = contents.motion[picture.frame]
@@ -196,8 +202,11 @@ class SegmentFit:
         self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
             source[0] - prediction.planes[0]
         )
-        # The network is to give the source back, noise and all.
-        return original, content
+        if crops is not None:
+            # The network is to give the source back, noise and all.
+            crops.add(picture.frame, original, content.planes, content.apart, content.residual)
+        # References are planes; what else there is to a content is of use to the network alone.
+        return replace(content, apart=None, residual=content.planes[0][:0])
 
     def _find_motion(
         self,
@@ -357,7 +366,7 @@ def look_ahead(
         halved,
         groups,
         finer,
-        replace(preset, sweeps=1, rounds=1, denoise=False, intra=-1),
+        replace(preset, sweeps=1, rounds=1, refine=False, denoise=False, intra=-1),
         learning=False,
     )
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))

@@ -53,25 +53,26 @@ class CropSet:
         whole = -(-self._half[0] // CROP) * -(-self._half[1] // CROP)
         size = 2 * (inputs + wanted) * self._crop[0] * self._crop[1]
         self._each = max(1, min(whole, _BUDGET // (size * frames), -(-steps * _BATCH // frames)))
-        self._random = np.random.default_rng(seed)
+        self._seed = seed
         self._phases = synthesis.phases(self._half)
         self.inputs = np.empty((frames, self._each, inputs, *self._crop), np.float16)
-        """[pictures, crops, channels, h, w]"""
+        """[frames, crops, channels, h, w]"""
         self.wanted = np.empty((frames, self._each, wanted, *self._crop), np.float16)
-        self.frames: list[int] = []
-        """Which frame each picture is."""
 
     def add(self, frame: int, source: Planes, content: Planes, apart: Floats | None, rest: Floats) -> None:
-        """Take crops of one picture: `content` is what the network gets, `source` what it should make of it."""
+        """Take crops of one picture: `content` is what the network gets, `source` what it should make of it.
+
+        On any thread: which crops these are hangs on the frame alone.
+        """
+        random = np.random.default_rng((self._seed, frame))
         inputs = np.concatenate([synthesis.network_input(content, apart, rest, self._geometry), self._phases])
         wanted = synthesis.pack(tuple(s - c for s, c in zip(source, content, strict=True)), self._geometry)
         for i in range(self._each):
-            y = int(self._random.integers(0, self._half[0] - self._crop[0] + 1))
-            x = int(self._random.integers(0, self._half[1] - self._crop[1] + 1))
+            y = int(random.integers(0, self._half[0] - self._crop[0] + 1))
+            x = int(random.integers(0, self._half[1] - self._crop[1] + 1))
             window = (slice(None), slice(y, y + self._crop[0]), slice(x, x + self._crop[1]))
-            self.inputs[len(self.frames), i] = inputs[window]
-            self.wanted[len(self.frames), i] = wanted[window]
-        self.frames.append(frame)
+            self.inputs[frame, i] = inputs[window]
+            self.wanted[frame, i] = wanted[window]
 
     @property
     def coverage(self) -> float:
@@ -247,7 +248,7 @@ def train(
     def corrections(batch: Iterable[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
         parameters, latents = model.rounded()
         for k, which in batch:
-            factors = synthesis.modulations(parameters, latents[crops.frames[k]], model.shapes, model.rank)
+            factors = synthesis.modulations(parameters, latents[k], model.shapes, model.rank)
             crop = inputs[k, which]
             seen = (crop.bfloat16() if halved else crop.float()).contiguous(memory_format=torch.channels_last)
             yield synthesis.apply(parameters, factors, seen).float() * OUTPUT_SCALE

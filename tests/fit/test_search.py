@@ -9,6 +9,7 @@ import pytest
 
 from fit.patterns import grid, panned, texture, with_neutral_chroma
 from licodec.entropy.segment import PictureCoder
+from licodec.fit.matching import Reference, to_bytes
 from licodec.fit.motion import FieldSearch
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.search import MotionSearch
@@ -159,7 +160,10 @@ def test_a_block_of_cells_is_blended_in_one_way(monkeypatch: pytest.MonkeyPatch)
     moved[2:4, 4], moved[2:4, 5] = (-4 * UNIT, 0), (4 * UNIT, 0)
     monkeypatch.setattr("licodec.fit.motion.match", lambda *_: moved)
     base = np.zeros((*NODES, 2), np.int32)
-    _, steps = FieldSearch(luma, future, base, WORTH, sweeps=1, refine=True).corrections(base, 1.0, past, RATES[2][1])
+    reference = Reference(to_bytes(future))
+    _, steps = FieldSearch(luma, reference, base, WORTH, sweeps=1, refine=True).corrections(
+        base, 1.0, past, RATES[2][1]
+    )
     np.testing.assert_array_equal(motion.compose(steps)[2:4, 4:6], moved[2:4, 4:6])
 
 
@@ -171,7 +175,7 @@ def test_nodes_find_what_fits_all_their_cells(monkeypatch: pytest.MonkeyPatch) -
     off = np.random.default_rng(5).integers(0, 3, NODES)
     monkeypatch.setattr("licodec.fit.motion.match", lambda *_: shift + around[off])
     base = np.zeros((*NODES, 2), np.int32)
-    starts, steps = FieldSearch(after, before, base, WORTH, sweeps=1, refine=True).corrections(
+    starts, steps = FieldSearch(after, Reference(to_bytes(before)), base, WORTH, sweeps=1, refine=True).corrections(
         base, 1.0, None, RATES[1][0]
     )
     assert not starts.any()
