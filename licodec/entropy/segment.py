@@ -51,6 +51,7 @@ class PictureCoder:
         self._latents: dict[int, npt.NDArray[np.int32]] = {}
         self._filters: dict[int, npt.NDArray[np.int32]] = {}
         self._fields: Known = {}
+        self._rates: dict[tuple[int, int], Rates] = {}
         restore(self.models(), shipped() if priors is None else priors)
 
     def models(self) -> dict[str, BinaryModel]:
@@ -77,6 +78,7 @@ class PictureCoder:
                 self._blend.code(coder, found.blend, picture.level)
             for g in range(len(self._geometry.groups)):
                 self._code_residual(coder, g, picture, found)
+        self._rates.clear()
 
     def _code_motion(self, coder: BitCoder, picture: Picture, symbols: PictureSymbols) -> None:
         """Starts and corrections of the field to each distinct reference, whose vectors are then known."""
@@ -153,7 +155,10 @@ class PictureCoder:
 
     def rates(self, g: int, level: int) -> Rates:
         """Estimated bits of a plane group's residual, from what was coded before."""
-        return self._residual[g].rates(level)
+        known = self._rates.get((g, level))
+        if known is None:
+            known = self._rates[g, level] = self._residual[g].rates(level)
+        return known
 
     def _luma_guide(self, picture: Picture, cells: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Largest luma activity over each chroma cell."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.matching import Reference, match, to_bytes, whole
-from licodec.fit.quadtree import OWN, Trees, best_trees, refine
+from licodec.fit.quadtree import OWN, Trees, best_trees
+from licodec.fit.refine import refine
 from licodec.jit import compiled
 from licodec.model.geometry import Floats
 from licodec.model.motion import LEVELS, LIMIT, Vectors, level_shapes, of_trees

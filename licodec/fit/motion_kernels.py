@@ -1,11 +1,11 @@
-"""Matching patches as machine code."""
+"""Matching patches, and errors of cells, as machine code."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.tiles import PATCH_COLUMNS, PATCH_ROWS, patch_error
+from licodec.fit.tiles import PATCH_COLUMNS, PATCH_ROWS, cell_error, cell_products, patch_error
 from licodec.jit import compiled, inlined
 from licodec.model.motion import LIMIT, NODE, UNIT, Vectors
 
@@ -115,8 +115,8 @@ def _patch(luma: Samples, there: Phases, r: int, c: int, x: int, y: int, limit: 
     # At the edges it lies further in: what is beyond them would speak for standing still.
     top = max(0, min(r * NODE - _MARGIN, there.shape[2] - 2 * BORDER - PATCH_COLUMNS))
     left = max(0, min(c * NODE - _MARGIN, there.shape[3] - 2 * BORDER - PATCH_COLUMNS))
-    row = top + offset(y >> 2, top, PATCH_COLUMNS, there.shape[2])
-    column = left + offset(x >> 2, left, PATCH_COLUMNS, there.shape[3])
+    row = top + _offset(y >> 2, top, PATCH_COLUMNS, there.shape[2])
+    column = left + _offset(x >> 2, left, PATCH_COLUMNS, there.shape[3])
     error = patch_error(luma, top, left, there, y & 3, x & 3, row, column)
     if error * scale <= limit:
         error += patch_error(luma, top + PATCH_ROWS, left, there, y & 3, x & 3, row + PATCH_ROWS, column)
@@ -124,9 +124,34 @@ def _patch(luma: Samples, there: Phases, r: int, c: int, x: int, y: int, limit: 
 
 
 @inlined
-def offset(move: int, first: int, count: int, length: int) -> int:
+def _offset(move: int, first: int, count: int, length: int) -> int:
     """Where `count` samples from `first` on, moved, begin in a plane of `length` with its border, less `first`.
 
     Nothing new lies further out than the border: what is beyond it is moved back.
     """
     return min(max(move + BORDER, -first), length - count - first)
+
+
+@inlined
+def cell_errors(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    row: int,
+    column: int,
+    dx: int,
+    dy: int,
+) -> tuple[float, float, float]:
+    """Squared error of a cell with a correction: of the mean of the other prediction and this one, of the other alone,
+    and of this one alone; without another one, thrice that of this one.
+    """
+    x = min(max(base[row, column, 0] + dx, -LIMIT), LIMIT)
+    y = min(max(base[row, column, 1] + dy, -LIMIT), LIMIT)
+    v, u = row * NODE, column * NODE
+    row, column = v + _offset(y >> 2, v, NODE, there.shape[2]), u + _offset(x >> 2, u, NODE, there.shape[3])
+    if not errors.size:
+        alone = float(cell_error(luma, v, u, there, y & 3, x & 3, row, column))
+        return alone, alone, alone
+    two, product, one = cell_products(luma, v, u, there, y & 3, x & 3, row, column, errors)
+    return (two + 2 * product + one) / 4, float(one), float(two)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+_BETAS = (0.9, 0.98)
+"""Decays of the mean and of the squares."""
 _SPREAD = 0.95
 """Decay of the preconditioner."""
 _EVERY = 5
@@ -15,29 +19,38 @@ _LONGEST = 2.0
 """Component of a direction; Adam's are never much longer in a basis that stays."""
 
 
-class Soap(torch.optim.Optimizer):
-    """SOAP for matrices (kernels are [outputs, rest]), Adam for the rest."""
+class Soap:
+    """SOAP for matrices (kernels are [outputs, rest]), Adam for the rest.
+
+    To be used as an optimiser of torch, but none: at the first of those torch loads its compiler, for two seconds.
+    """
 
     def __init__(
         self, matrices: Sequence[torch.Tensor], rest: Sequence[torch.Tensor], rates: tuple[float, float]
     ) -> None:
         """`rates`: learning rates of `matrices` and `rest`."""
-        groups = [
+        self.param_groups: list[dict[str, Any]] = [
             {"params": list(matrices), "lr": rates[0], "turned": True},
             {"params": list(rest), "lr": rates[1], "turned": False},
         ]
-        super().__init__(groups, {"betas": (0.9, 0.98)})
+        self.state: dict[torch.Tensor, dict[str, Any]] = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """One step of every tensor that has a gradient."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    p.sub_(self._direction(p, group).reshape(p.shape), alpha=group["lr"])
+                    p.sub_(self._direction(p, group["turned"]).reshape(p.shape), alpha=group["lr"])
 
-    def _direction(self, p: torch.Tensor, group: dict) -> torch.Tensor:
-        turned, (first, second) = group["turned"], group["betas"]
+    def _direction(self, p: torch.Tensor, turned: bool) -> torch.Tensor:
+        first, second = _BETAS
         assert p.grad is not None
         gradient = p.grad.reshape(len(p), -1) if turned else p.grad
         state = self.state[p]

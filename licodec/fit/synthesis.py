@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy.typing as npt
 import torch
 
 from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT
-from licodec.fit.guard import LOWER, Guard, Warn
+from licodec.fit.guard import Guard, Warn
 from licodec.fit.soap import Soap
+from licodec.fit.threads import each
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
@@ -27,6 +29,8 @@ _BUDGET = 400 << 20
 _BATCH = 8
 _PICTURES = 2
 """Pictures that a batch is of. Crops of one share their kernels: one convolution instead of one for each crop."""
+_RISE = 0.15
+"""Share of the steps in which the learning rates rise."""
 _ROUND_FROM = 0.3
 """Share of the steps after which parameters and latents are rounded (straight-through), and bits count."""
 _RATES = (0.02, 0.005)
@@ -107,6 +111,14 @@ def _bits(symbols: torch.Tensor) -> torch.Tensor:
     return torch.log2(1 + 2 * symbols.square()).sum()
 
 
+def _one_cycle(step: int, steps: int) -> float:
+    """Part of the largest learning rate: cosines up from a 25th in the first 15% of the steps, and down to nothing."""
+    peak = max(_RISE * steps - 1, 1e-9)
+    done = min(step / peak, 1.0) if step < peak else 1 + (step - peak) / max(steps - 1 - peak, 1e-9)
+    low = 1 / 25 if done < 1 else 0.0
+    return low + (1 - low) * (1 - math.cos(math.pi * min(done, 2.0))) / 2
+
+
 _TIMED_STEPS = 8
 
 
@@ -167,10 +179,8 @@ class _Model:
         kernels = [_round(kernel, step) for kernel, step in zip(self._kernels, self._kernel_steps, strict=True)]
         return self.apart(kernels, _round(self._rest, self._rest_steps))
 
-    def bits(self) -> torch.Tensor | float:
-        """What parameters and latents will cost in the file, as far as steps are known."""
-        if self.steps is None:
-            return 0.0
+    def bits(self) -> torch.Tensor:
+        """What parameters and latents will cost in the file, once steps are known."""
         kernels = [_bits(kernel / step) for kernel, step in zip(self._kernels, self._kernel_steps, strict=True)]
         return torch.stack([*kernels, _bits(self._rest / self._rest_steps)]).sum()
 
@@ -203,6 +213,18 @@ def _has_bfloat16(device: str) -> bool:
     return torch.device(device).type != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
+@contextmanager
+def _a_thread_each() -> Iterator[None]:
+    """torch with one thread for each product: of such small ones a thread for each picture makes more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_a_thread_each()
 def train(
     crops: CropSet,
     geometry: Geometry,
@@ -231,7 +253,7 @@ def train(
     chroma = synthesis.content_channels(geometry) - 4
     importance = torch.tensor([1.0] * 4 + [float(sx * sy)] * chroma)[None, :, None, None]
     model.to(device)
-    halved = _has_bfloat16(device)
+    on_cpu, halved = torch.device(device).type == "cpu", _has_bfloat16(device)
     inputs, wanted, importance = (t.to(device) for t in (inputs, wanted, importance))
     samples = crops.coverage * wanted.numel()
     waiting: list[int] = []
@@ -240,10 +262,8 @@ def train(
         """A batch: pictures, and some crops of each."""
         while len(waiting) < _PICTURES:
             waiting.extend(torch.randperm(frames, generator=generator).tolist())
-        each = _BATCH // _PICTURES
-        return [
-            (waiting.pop(), torch.randint(0, inputs.shape[1], (each,), generator=generator)) for _ in range(_PICTURES)
-        ]
+        size = (_BATCH // _PICTURES,)
+        return [(waiting.pop(), torch.randint(0, inputs.shape[1], size, generator=generator)) for _ in range(_PICTURES)]
 
     def corrections(batch: Iterable[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
         parameters, latents = model.rounded()
@@ -257,12 +277,21 @@ def train(
         for (k, which), made in zip(batch, corrections(batch), strict=True):
             yield (made - wanted[k, which].float()).square() * importance
 
-    def descend(optimiser: torch.optim.Optimizer) -> torch.Tensor:
-        loss = torch.stack([error.mean() for error in errors(some())]).mean()
-        optimiser.zero_grad()
-        (loss + model.bits() * (_BIT_WORTH * bit_worth / samples)).backward()
+    def loss_of(pictures: Sequence[tuple[int, torch.Tensor]]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Part of a batch's loss that pictures of it have, and its gradients."""
+        loss = torch.stack([error.mean() for error in errors(pictures)]).sum() / _PICTURES
+        return loss.detach(), torch.autograd.grad(loss, model.trained)
+
+    def descend(optimiser: Soap) -> torch.Tensor:
+        batch = some()
+        losses, gradients = zip(*each(loss_of, [[picture] for picture in batch] if on_cpu else [batch]), strict=True)
+        if model.steps is not None:
+            cost = model.bits() * (_BIT_WORTH * bit_worth / samples)
+            gradients = (*gradients, torch.autograd.grad(cost, model.trained))
+        for parameter, *parts in zip(model.trained, *gradients, strict=True):
+            parameter.grad = torch.stack(parts).sum(dim=0)
         optimiser.step()
-        return loss
+        return torch.stack(losses).sum()
 
     def curvatures() -> list[float]:
         """Mean second derivative of the segment's squared error along the parameters of each tensor (Gauss-Newton)."""
@@ -283,20 +312,15 @@ def train(
     idle = sum(float((w.float().square() * importance).sum()) for w in wanted) / wanted.numel()
     guard = Guard(model.trained, 2 * idle + 1, warn)
     optimiser = model.optimiser()
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, list(_RATES), total_steps=max(steps, 2), pct_start=0.15, cycle_momentum=False
-    )
     for step in range(steps):
+        for group, rate in zip(optimiser.param_groups, _RATES, strict=True):
+            group["lr"] = guard.factor * rate * _one_cycle(step, steps)
         if model.steps is None and step >= _ROUND_FROM * steps:
             model.choose_steps(curvatures(), bit_worth)
         loss = descend(optimiser)
-        schedule.step()
         round_next = model.steps is None and step + 1 >= _ROUND_FROM * steps
         if guard.watch(loss, look=round_next or step + 1 == steps):
             optimiser.state.clear()
-            for group in optimiser.param_groups:
-                for bound in ("initial_lr", "max_lr", "min_lr"):
-                    group[bound] *= LOWER
         if guard.gave_up:
             break
         if progress:

@@ -1,0 +1,102 @@
+"""A second look at the vectors of nodes over several cells, each as a whole, as machine code."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from licodec.fit.motion_kernels import Phases, Samples, cell_errors
+from licodec.fit.quadtree import OWN
+from licodec.jit import compiled, inlined
+from licodec.model.motion import LEVELS, Vectors
+
+_WALKS = 4
+"""Steps of a candidate at most."""
+
+
+@compiled
+def refine(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    own: tuple[npt.NDArray[np.int32], ...],
+    asked: npt.NDArray[np.bool_],
+    enough: float,
+) -> None:
+    """Move the last of the candidates `own` of nodes over the cells to where it predicts its cells best.
+
+    From the coarsest nodes down, each begins with the best of its own, of those of the nodes over it, to the left and
+    above, and of none at all, and goes on in single steps. In the trees `asked` for, and where a cell's mean squared
+    error, added up, is not below `enough`.
+    """
+    for d in range(LEVELS - 1, 0, -1):
+        nodes, last, up = own[d], OWN - 1, LEVELS - 1 - d
+        for r in range(nodes.shape[0]):
+            for c in range(nodes.shape[1]):
+                if not asked[r >> up, c >> up]:
+                    continue
+                x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
+                best = _node_error(luma, there, errors, base, d, r, c, x, y, 3e38)
+                if best < enough * (1 << 2 * d):
+                    continue
+                for k in range(5):
+                    nx, ny = _beginning(own, d, r, c, k)
+                    if nx != x or ny != y:
+                        found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
+                        if found < best:
+                            best, x, y = found, nx, ny
+                bx, by = x, y
+                for _ in range(_WALKS):
+                    cx, cy = x, y
+                    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                        # Not back to where it came from.
+                        if cx + dx == bx and cy + dy == by:
+                            continue
+                        found = _node_error(luma, there, errors, base, d, r, c, cx + dx, cy + dy, best)
+                        if found < best:
+                            best, x, y = found, cx + dx, cy + dy
+                    if x == cx and y == cy:
+                        break
+                    bx, by = cx, cy
+                nodes[r, c, last, 0], nodes[r, c, last, 1] = x, y
+
+
+@inlined
+def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k: int) -> tuple[int, int]:
+    """The k-th of what a node's candidate may begin with besides itself."""
+    nodes, which = own[d], OWN - 1
+    if k == 0:
+        return 0, 0
+    if k == 1:
+        which = 0
+    elif k == 2 and d < LEVELS - 1:
+        nodes, r, c = own[d + 1], r >> 1, c >> 1
+    elif k == 3:
+        c = max(c - 1, 0)
+    else:
+        r = max(r - 1, 0)
+    return nodes[r, c, which, 0], nodes[r, c, which, 1]
+
+
+@inlined
+def _node_error(
+    luma: Samples,
+    there: Phases,
+    errors: npt.NDArray[np.int16],
+    base: Vectors,
+    d: int,
+    r: int,
+    c: int,
+    x: int,
+    y: int,
+    limit: float,
+) -> float:
+    """Squared error of the cells of a node with a correction, each blended its best way; over `limit` not exact."""
+    total, reach = 0.0, 1 << d
+    for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
+        for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
+            total += min(cell_errors(luma, there, errors, base, row, column, x, y))
+            if total > limit:
+                return total
+    return total
