@@ -41,8 +41,10 @@ def _compiled(function: _Function, **more: bool) -> _Function:
         uncached: _Function = numba.njit(**options)(function)
         return uncached
     # numba itself looks at the file of the function alone. These attributes are its own affair: a test holds them.
-    kept = cached._cache._cache_file  # type: ignore[attr-defined]
-    kept._source_stamp = (kept._source_stamp, *_stamps(function.__globals__, {function.__module__}))
+    # With NUMBA_DISABLE_JIT functions are what they were.
+    if cached is not function:
+        kept = cached._cache._cache_file  # type: ignore[attr-defined]
+        kept._source_stamp = (kept._source_stamp, *_stamps(function.__globals__, {function.__module__}))
     return cached
 
 
