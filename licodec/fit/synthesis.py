@@ -113,10 +113,9 @@ def _bits(symbols: torch.Tensor) -> torch.Tensor:
 
 def _one_cycle(step: int, steps: int) -> float:
     """Part of the largest learning rate: cosines up from a 25th in the first 15% of the steps, and down to nothing."""
-    peak = max(_RISE * steps - 1, 1e-9)
-    done = min(step / peak, 1.0) if step < peak else 1 + (step - peak) / max(steps - 1 - peak, 1e-9)
-    low = 1 / 25 if done < 1 else 0.0
-    return low + (1 - low) * (1 - math.cos(math.pi * min(done, 2.0))) / 2
+    peak = _RISE * steps - 1
+    low, share = (1 / 25, step / peak) if step < peak else (0.0, 1 - (step - peak) / (steps - 1 - peak))
+    return low + (1 - low) * (1 - math.cos(math.pi * share)) / 2
 
 
 _TIMED_STEPS = 8

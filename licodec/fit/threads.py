@@ -19,8 +19,8 @@ def each(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> list[_Made]:
     The calling thread works, too, and waits for nobody who has not begun: `work` may itself call this.
     """
     waiting = list(items)
-    count, threads = len(waiting), min(cv2.getNumThreads(), len(waiting))
-    if threads < 2:
+    count, threads = len(waiting), cv2.getNumThreads()
+    if min(count, threads) < 2:
         return [work(item) for item in waiting]
     made: dict[int, _Made] = {}
     # Taking the next one is a single step for the interpreter, so each is taken once.
@@ -30,12 +30,11 @@ def each(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> list[_Made]:
         for i in places:
             made[i] = work(waiting[i])
 
-    helpers = [_helpers(cv2.getNumThreads()).submit(some) for _ in range(threads - 1)]
+    helpers = [_helpers(threads).submit(some) for _ in range(min(count, threads) - 1)]
     try:
         some()
     finally:
-        begun = [helper for helper in helpers if not helper.cancel()]
-        for helper in begun:
+        for helper in [helper for helper in helpers if not helper.cancel()]:
             helper.result()
     return [made[i] for i in range(count)]
 

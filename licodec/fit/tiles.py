@@ -107,8 +107,7 @@ def cell_products(
             [_products(builder, d, e) for d, e in pairs],
             [_products(builder, e, e) for _, e in pairs],
         )
-        made = context.make_tuple(builder, signature.return_type, [_total(builder, rows) for rows in sums])
-        return made
+        return context.make_tuple(builder, signature.return_type, [_total(builder, rows) for rows in sums])
 
     place = (types.int64,)
     return types.UniTuple(types.int64, 3)(here, *place * 2, there, *place * 4, errors), generate

@@ -29,7 +29,7 @@ INFO = VideoInfo(88, 72)
 GEOMETRY = Geometry.of(INFO)
 CONFIG = ModelConfig(width=8)
 FRAMES = 9
-STEPS = 120
+STEPS = 240
 
 Pictures = list[tuple[Plane, ...]]
 
@@ -125,7 +125,7 @@ def test_exchanging_two_latents_changes_both_frames_and_no_other(
     after = changed(exchange)
     assert [i for i in range(FRAMES) if differ(as_coded[i], after[i])] == [2, 7]
     for i in (2, 7):
-        assert psnr(as_coded[i][0], after[i][0]) < 58
+        assert psnr(as_coded[i][0], after[i][0]) < 55
 
 
 def test_between_two_frames_the_latents_are_interpolated(
