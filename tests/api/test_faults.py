@@ -120,6 +120,7 @@ def test_every_cut_of_every_payload_with_right_checksums() -> None:
 def test_flipped_bits_of_files_with_networks_and_latents(name: str) -> None:
     """At random, with right checksums: the fields of a network and of the paper profile."""
     data = (FOLDER / f"{name}.linr").read_bytes()
+    assert decode(data), "and what it calls is compiled now, before the clock of `outcome` runs"
     places, random = rebuild.extents(data), np.random.default_rng(1)
     with counted(f"{name}, flipped bits, checksums recomputed") as counts:
         for bit in random.integers(0, 8 * len(data), 20).tolist():
