@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,7 +102,7 @@ class FrameBatch:
 
 
 class Video:
-    """An open `.linr` file. Made by `licodec.open`."""
+    """An open `.linr` file. Made by `licodec.open`. Threads may share it."""
 
     def __init__(
         self,
@@ -133,6 +134,7 @@ class Video:
         self._firsts = [s.first_frame for s in self._reader.segments]
         fused = len(self) >= _MANY if fused is None else fused
         self._renderer = open_renderer(Geometry.of(self.info), self.device, exact=exact, fused=fused)
+        self._one_by_one = RLock()
         self._players: OrderedDict[int, Player[Any]] = OrderedDict()
         self._lost: set[int] = set()
         self._stand_in: tuple[int, tuple[Any, ...]] | None = None
@@ -233,7 +235,7 @@ class Video:
         """Working planes of a frame, as the renderer has them; right in a window."""
         segment, local = self._place(index)
         player = self._player(segment)
-        return player.render(local, window=window) if player else self._instead(segment)
+        return self._instead(segment) if player is None else player.render(local, window=window)
 
     def _at_time(self, t: Fraction | float, window: Window | None = None) -> tuple[Any, ...]:
         time = self.exact(t)
@@ -260,22 +262,21 @@ class Video:
 
     def _player(self, segment: int) -> Player[Any] | None:
         """The player of a segment; None, with `salvage`, for a segment that is lost."""
-        if segment in self._lost:
-            return None
-        player = self._players.get(segment)
-        if player is None:
-            try:
-                player = self._open_segment(segment)
-            except DamagedFileError as error:
-                if not self._salvage:
-                    raise
-                self._lose(segment, error)
+        with self._one_by_one:
+            if segment in self._lost:
                 return None
-            self._players[segment] = player
-            while len(self._players) > _PLAYERS:
-                self._players.popitem(last=False)
-        self._players.move_to_end(segment)
-        return player
+            if segment not in self._players:
+                try:
+                    self._players[segment] = self._open_segment(segment)
+                except DamagedFileError as error:
+                    if not self._salvage:
+                        raise
+                    self._lose(segment, error)
+                    return None
+                while len(self._players) > _PLAYERS:
+                    self._players.popitem(last=False)
+            self._players.move_to_end(segment)
+            return self._players[segment]
 
     def _open_segment(self, segment: int) -> Player[Any]:
         frames = self._reader.segments[segment].frame_count
@@ -297,17 +298,18 @@ class Video:
 
     def _instead(self, segment: int) -> tuple[Any, ...]:
         """What is shown for a lost segment: the last picture before it that is left, else the first one behind it."""
-        self.stood_in += 1
-        # The segment before this one is lost too if it has a stand-in: then theirs is the same.
-        if self._stand_in is None or self._stand_in[0] not in (segment, segment - 1):
-            for other in [*range(segment - 1, -1, -1), *range(segment + 1, len(self._firsts))]:
-                if player := self._player(other):
-                    self._stand_in = segment, player.render(player.frames - 1 if other < segment else 0)
-                    break
-            else:
-                raise self._nothing_left()
-        self._stand_in = segment, self._stand_in[1]
-        return self._stand_in[1]
+        with self._one_by_one:
+            self.stood_in += 1
+            # The segment before this one is lost too if it has a stand-in: then theirs is the same.
+            if self._stand_in is None or self._stand_in[0] not in (segment, segment - 1):
+                for other in [*range(segment - 1, -1, -1), *range(segment + 1, len(self._firsts))]:
+                    if player := self._player(other):
+                        self._stand_in = segment, player.render(player.frames - 1 if other < segment else 0)
+                        break
+                else:
+                    raise self._nothing_left()
+            self._stand_in = segment, self._stand_in[1]
+            return self._stand_in[1]
 
     def _nothing_left(self) -> DamagedFileError:
         return DamagedFileError(f"{printable(str(self.path))}: no segment is intact: {self.problems[0]}")

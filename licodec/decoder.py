@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from licodec.api import Video
@@ -24,13 +25,15 @@ from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.settings import Progress
 from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
-from licodec.runtime import use_threads
+from licodec.runtime import in_order, use_threads
 from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
 
 _MAX_FPS = 1000
 _TICKS = 90_000
+_SAMPLES_AT_ONCE = 1 << 25
+"""Of pictures made at once: about a GiB with all that they are made of."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,15 @@ def decode(
     target = Path(input).with_suffix(".mp4") if output is None else output
     if same_file(input, target):
         raise UsageError(f"{target}: is the input too; name another output")
-    use_threads(settings.threads)
+    threads = use_threads(settings.threads)
     with Video(input, device=settings.device, fused=None, limits=settings.limits, salvage=settings.salvage) as video:
         view = _view(video.info, settings)
         times = _times(video, settings)
         out_info = _output_info(video, view, settings)
         whole = not settings.at and settings.start is None and settings.duration is None
         streams = video.other_streams() if settings.copy_streams and whole else None
+        pictures = _pictures_at_once(video, out_info, times.count, threads)
+        use_threads(threads // pictures)
         count = 0
         with open_sink(
             target,
@@ -121,7 +126,7 @@ def decode(
             other_streams=streams,
         ) as sink:
             total = times.count
-            for frame in times.frames(video, view, out_info):
+            for frame in times.frames(video, view, out_info, pictures):
                 sink.write(frame)
                 count += 1
                 if progress:
@@ -154,6 +159,15 @@ def decode(
         )
 
 
+def _pictures_at_once(video: Video, info: VideoInfo, frames: int, threads: int) -> int:
+    """How many pictures are made at once, each with its share of the threads.
+
+    A picture is made in many short steps, of which few gain from a second thread. A GPU does one after the other.
+    """
+    room = _SAMPLES_AT_ONCE // max(info.width * info.height, video.info.width * video.info.height)
+    return 1 if video.device != "cpu" else max(1, min(threads, frames, room))
+
+
 def _view(info: VideoInfo, settings: DecodeSettings) -> View:
     if settings.scale is not None and settings.size is not None:
         raise UsageError("give a scale or a size, not both")
@@ -180,12 +194,20 @@ class _Times:
     def count(self) -> int:
         return len(self.indices) + len(self.times)
 
-    def frames(self, video: Video, view: View, info: VideoInfo) -> Iterator[Frame]:
-        for i in self.indices:
+    def frames(self, video: Video, view: View, info: VideoInfo, threads: int) -> Iterator[Frame]:
+        def native(i: int) -> Frame:
             pts, duration = (int(s / info.time_base) for s in (video.time(i), video.duration(i)))
-            yield Frame(video.planes(i, view), pts, duration)
-        for t, pts, duration in self.times:
-            yield Frame(video.planes_at(t, view), pts, duration)
+            return Frame(video.planes(i, view), pts, duration)
+
+        def between(at: tuple[Fraction, int, int]) -> Frame:
+            t, pts, duration = at
+            return Frame(video.planes_at(t, view), pts, duration)
+
+        jobs = itertools.chain((partial(native, i) for i in self.indices), (partial(between, at) for at in self.times))
+        if threads == 1:
+            return (job() for job in jobs)
+        # One more than threads, so that none waits while the sink takes a frame.
+        return in_order(partial.__call__, jobs, threads, threads + 1)
 
 
 def _times(video: Video, settings: DecodeSettings) -> _Times:

@@ -6,14 +6,22 @@ import ctypes
 import os
 import re
 import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 from licodec.errors import UnsupportedError, UsageError
+
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 MAX_THREADS = 1024
 
 
-def use_threads(threads: int | None) -> None:
-    """Let torch and OpenCV use `threads` CPU threads (None: all cores that this process may use)."""
+def use_threads(threads: int | None) -> int:
+    """Let torch and OpenCV use `threads` CPU threads (None: all that this process may use); returns their number."""
     import cv2
     import torch
 
@@ -22,6 +30,23 @@ def use_threads(threads: int | None) -> None:
     count = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
+    return count
+
+
+def in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], threads: int, ahead: int) -> Iterator[_Made]:
+    """What `work` makes of each item, in their order; the next `ahead` are made in threads while the caller goes on.
+
+    An error of `work` is raised in its place. Nobody is waited for when the caller wants no more.
+    """
+    remaining, pool = iter(items), ThreadPoolExecutor(threads)
+    waiting = deque(pool.submit(work, item) for item in islice(remaining, ahead))
+    try:
+        while waiting:
+            made = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
+            yield made
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def release_memory() -> None:

@@ -44,7 +44,7 @@ MAX_LEVELS = 8
 """Pyramid levels with contexts of their own; deeper ones share the last."""
 ESCAPE_PLACES = 23
 """Unary places of an escape's length."""
-_HALF = 1 << 15
+HALF = 1 << 15
 _24, _32 = np.uint64(24), np.uint64(32)
 _ONE_24, _ONE_32 = np.uint64(1 << 24), np.uint64(1 << 32)
 _NO_WORD, _ONE = np.uint64(0), np.uint64(1)
@@ -183,7 +183,7 @@ def _code_escape(stream: Stream, mixer: Mixer, value: int) -> int:
         length += 1
     found = 1
     for k in range(length - 1, -1, -1):
-        found = 2 * found + code_bit(stream, _HALF, value + 1 >> k & 1)
+        found = 2 * found + code_bit(stream, HALF, value + 1 >> k & 1)
     return found - 1
 
 

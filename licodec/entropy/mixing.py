@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from licodec.entropy import kernels
 from licodec.entropy.coder import BitCoder, Bits, Ints
-from licodec.entropy.logistic import PROB_ONE
 
 State = tuple[Ints, Ints, Ints]
 """Share of ones (22 bits) and times seen for all contexts of all tables; weights [sets, 2 tables]."""
@@ -80,79 +79,6 @@ class BinaryModel:
         shares[:, 0] = shares[:, 1] = share
         shares[:, 2] = seen
         mine[:] = weights
-
-
-def code_raw(coder: BitCoder, count: int, values: Bits | None) -> Bits:
-    """Code `count` decisions of probability one half."""
-    bits = np.zeros(count, np.int32) if values is None else values.astype(np.int32)
-    kernels.code_known(coder.stream(count), np.full(count, PROB_ONE // 2), bits)
-    return bits
-
-
-class MagnitudeModel:
-    """Non-negative integers above a known floor: unary up to `cap`, then Exp-Golomb bits."""
-
-    def __init__(self, sizes: Sequence[int], cap: int) -> None:
-        """Each context of `sizes` is kept once for each of the `cap` unary places."""
-        self._cap = cap
-        self._unary = BinaryModel([s * cap for s in sizes], cap)
-        self._escape = BinaryModel([24])
-
-    def bits(self, table: int) -> npt.NDArray[np.float64]:
-        """[contexts of a table, cap] estimated bits of each value below the cap."""
-        return unary_bits(self._unary.probabilities(table).reshape(-1, self._cap))
-
-    def models(self, name: str) -> dict[str, BinaryModel]:
-        """The adaptive models by name."""
-        return {name: self._unary, f"{name}.escape": self._escape}
-
-    def code(
-        self, coder: BitCoder, contexts: Sequence[npt.NDArray[np.integer]], values: npt.NDArray[np.integer] | None
-    ) -> Ints:
-        """Code one value per entry of the contexts of each table."""
-        count = len(contexts[0])
-        out = np.zeros(count, np.int64)
-        rows = [context * self._cap for context in contexts]
-        alive = np.arange(count)
-        for place in range(self._cap):
-            if not len(alive):
-                return out
-            wanted = None if values is None else (values[alive] > place).astype(np.int32)
-            here = [row[alive] + place for row in rows]
-            more = self._unary.code(coder, here, np.full(len(alive), place), wanted)
-            alive = alive[more != 0]
-            out[alive] += 1
-        if len(alive):
-            out[alive] += self._code_escape(coder, None if values is None else values[alive] - self._cap, len(alive))
-        return out
-
-    def _code_escape(self, coder: BitCoder, values: npt.NDArray[np.integer] | None, count: int) -> Ints:
-        """Exp-Golomb of order 0: the number of bits of value + 1 in unary, then those bits."""
-        length = np.zeros(count, np.int64)
-        target = None if values is None else np.frexp((values + 1).astype(np.float64))[1].astype(np.int64) - 1
-        alive = np.arange(count)
-        for place in range(kernels.ESCAPE_PLACES):
-            more = self._escape.code(
-                coder,
-                [np.full(len(alive), place)],
-                np.zeros(len(alive), np.int64),
-                None if target is None else (target[alive] > place).astype(np.int32),
-            )
-            alive = alive[more.astype(bool)]
-            length[alive] += 1
-            if not len(alive):
-                break
-        result = np.ones(count, np.int64)
-        for place in range(int(length.max(initial=0))):
-            active = np.flatnonzero(length > place)
-            shift = length[active] - 1 - place
-            bits = code_raw(
-                coder,
-                len(active),
-                None if values is None else ((values[active] + 1) >> shift & 1).astype(np.int32),
-            )
-            result[active] = result[active] * 2 + bits
-        return result - 1
 
 
 def unary_bits(more: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

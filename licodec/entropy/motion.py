@@ -93,7 +93,8 @@ class MotionCoder:
         Raises:
             DamagedFileError: the stream is not one that an encoder makes.
         """
-        splits, vectors = tuple(_below(corrections)), base.copy()
+        blank = [np.zeros(c.shape[:2], np.uint8) for c in corrections]
+        splits, vectors = tuple(blank if coder.decoding else _below(corrections)), base.copy()
         twin = base if first is None else base + 2 * first
         field = MotionField(
             tuple(corrections), splits, vectors, min(level, MAX_LEVELS - 1), int(first is not None), twin

@@ -163,7 +163,8 @@ class ResidualCoder:
         level, gap = min(level, MAX_LEVELS - 1), np.zeros((2, 32), np.int64)
         led = np.zeros_like(modes) if lead is None else lead
         picture = ResidualPicture(sizes, modes, levels, quarters, before, guided, led, level, below, beside, gap)
-        code_residual(coder.stream(_most_decisions(levels)), self._mixers, picture)
+        decisions = 0 if coder.decoding else _most_decisions(levels)
+        code_residual(coder.stream(decisions), self._mixers, picture)
         coder.check()
         return largest(quarters[:, 1:, 1:], 2, 2)
 

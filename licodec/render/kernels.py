@@ -13,6 +13,9 @@ from licodec.jit import compiled
 
 Floats = npt.NDArray[np.float32]
 
+_SQUARES = 64
+"""Written at a time: as many channels of them as there are stay in the first-level cache."""
+
 
 @intrinsic  # type: ignore[misc]
 def _fused(_context: Any, a: Any, b: Any, c: Any) -> Any:
@@ -152,40 +155,68 @@ def pack(
     step: (x, y) luma samples of a chroma sample.
     """
     y, u, v = planes
+    down, across = phases
     for r in range(out.shape[0]):
-        row = out[r]
-        _fold(y, r, 2, 2, 128.0, scale, False, row, 0)
-        channel = 4
-        if u.size:
-            fx, fy = 2 // step[0], 2 // step[1]
-            _fold(u, r, fx, fy, 128.0, scale, False, row, channel)
-            _fold(v, r, fx, fy, 128.0, scale, False, row, channel + fx * fy)
-            channel += 2 * fx * fy
-        if apart.size:
-            _fold(apart, r, 2, 2, 0.0, scale, True, row, channel)
-        else:
-            row[:, channel : channel + 4] = 0
-        _fold(residual, r, 2, 2, 0.0, scale, False, row, channel + 4)
-        down, across = phases
-        for c in range(out.shape[1]):
-            row[c, channel + 8], row[c, channel + 9] = down[0, r], down[1, r]
-            row[c, channel + 10], row[c, channel + 11] = across[0, c], across[1, c]
+        for start in range(0, out.shape[1], _SQUARES):
+            part = out[r, start : start + _SQUARES]
+            _fold(y, r, start, 2, 2, 128.0, scale, False, part, 0)
+            channel = 4
+            if u.size:
+                fx, fy = 2 // step[0], 2 // step[1]
+                _fold(u, r, start, fx, fy, 128.0, scale, False, part, channel)
+                _fold(v, r, start, fx, fy, 128.0, scale, False, part, channel + fx * fy)
+                channel += 2 * fx * fy
+            if apart.size:
+                _fold(apart, r, start, 2, 2, 0.0, scale, True, part, channel)
+            else:
+                part[:, channel : channel + 4] = 0
+            _fold(residual, r, start, 2, 2, 0.0, scale, False, part, channel + 4)
+            for c in range(len(part)):
+                four = part[c, channel + 8 :]
+                four[0], four[1] = down[0, r], down[1, r]
+                four[2], four[3] = across[0, start + c], across[1, start + c]
 
 
 @compiled
 def _fold(
-    plane: Floats, row: int, fx: int, fy: int, offset: float, scale: float, absolute: bool, out: Floats, channel: int
+    plane: Floats,
+    row: int,
+    first: int,
+    fx: int,
+    fy: int,
+    offset: float,
+    scale: float,
+    absolute: bool,
+    out: Floats,
+    channel: int,
 ) -> None:
-    """A row of squares of fx x fy samples into that many channels; odd edges repeat."""
+    """Squares of fx x fy samples, of a row from the first on, into that many channels; odd edges repeat."""
     rows, columns = plane.shape
+    shift, factor = np.float32(offset), np.float32(scale)
+    if fx * fy == 4 and 2 * row + 1 < rows and 2 * (first + len(out)) <= columns:
+        _fold_four(plane[2 * row, 2 * first :], plane[2 * row + 1, 2 * first :], shift, factor, absolute, out, channel)
+        return
     for y in range(fy):
         source = plane[min(row * fy + y, rows - 1)]
         for x in range(fx):
-            for c in range(out.shape[0]):
-                value = source[min(c * fx + x, columns - 1)] - np.float32(offset)
+            for c in range(len(out)):
+                value = source[min((first + c) * fx + x, columns - 1)] - shift
                 if absolute:
                     value = abs(value)
-                out[c, channel + y * fx + x] = value * np.float32(scale)
+                out[c, channel + y * fx + x] = value * factor
+
+
+@compiled
+def _fold_four(
+    top: Floats, bottom: Floats, shift: np.float32, factor: np.float32, absolute: bool, out: Floats, channel: int
+) -> None:
+    """Nearly all that there is to fold: twice as fast a square at a time."""
+    for c in range(len(out)):
+        four = out[c, channel : channel + 4]
+        a, b, d, e = top[2 * c] - shift, top[2 * c + 1] - shift, bottom[2 * c] - shift, bottom[2 * c + 1] - shift
+        if absolute:
+            a, b, d, e = abs(a), abs(b), abs(d), abs(e)
+        four[0], four[1], four[2], four[3] = a * factor, b * factor, d * factor, e * factor
 
 
 @compiled
@@ -222,11 +253,12 @@ def _unfold(
     out: Floats,
 ) -> None:
     for y in range(plane.shape[0]):
-        source, given, made = packed[corner[0] + y // fy], plane[y], out[y]
-        first = channel + y % fy * fx
-        for x in range(plane.shape[1]):
-            value = given[x] + source[corner[1] + x // fx, first + x % fx] * np.float32(scale)
-            made[x] = min(max(value, np.float32(0)), np.float32(peak))
+        source, given, made = packed[corner[0] + y // fy, corner[1] :], plane[y], out[y]
+        for i in range(fx):
+            k = channel + y % fy * fx + i
+            for c in range((len(made) - i + fx - 1) // fx):
+                value = given[c * fx + i] + source[c, k] * np.float32(scale)
+                made[c * fx + i] = min(max(value, np.float32(0)), np.float32(peak))
 
 
 @compiled

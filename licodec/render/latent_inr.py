@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.model.geometry import Planes
 from licodec.model.latent_inr import LatentINR, LatentINRConfig, read_payload
@@ -25,12 +27,15 @@ class LatentINRPlayer:
         self._payload, self._info, self._where, self._limits = payload, info, where, limits
         self._config = LatentINRConfig.from_bytes(conf)
         self._model: LatentINR | None = None
+        self._one_by_one = Lock()
         self.frames = frames
 
     def parse(self) -> LatentINR:
         """Read every symbol; raises DamagedFileError or LimitError."""
-        if self._model is None:
-            self._model = read_payload(self._payload, self._config, self._info, self.frames, self._where, self._limits)
+        with self._one_by_one:
+            if self._model is None:
+                about = self._info, self.frames, self._where, self._limits
+                self._model = read_payload(self._payload, self._config, *about)
         return self._model
 
     def render(self, frame: int, *, window: Window | None = None) -> Planes:

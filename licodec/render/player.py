@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from threading import RLock
 from typing import Generic
 
 import numpy as np
@@ -22,6 +23,7 @@ from licodec.quant.steps import LATENT_STEP
 from licodec.render.flow import Flow
 from licodec.render.renderer import Array, Content, Renderer
 from licodec.render.window import Window, union
+from licodec.runtime import in_order
 
 _KEEP_BYTES = 256 << 20
 """Contents kept, or as many as a group has pictures if that is more: coding and playing render each picture once."""
@@ -112,20 +114,12 @@ class Contents(Generic[Array]):
         return self._renderer.content(fields, symbols, references, steps, self._window(picture.frame))
 
 
-def _ahead(batches: Iterator[list[Picture]]) -> Iterator[list[Picture]]:
-    """The same batches, the next few parsed in a thread while the caller renders."""
-    pool = ThreadPoolExecutor(1)
-    waiting = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
-    try:
-        while (batch := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, batches, None))
-            yield batch
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 class SegmentPlayer(Generic[Array]):
-    """One segment of a file: `render(i)` for its frames, `between(i, a)` for the time after them."""
+    """One segment of a file: `render(i)` for its frames, `between(i, a)` for the time after them.
+
+    Several threads may ask at once: one after the other makes contents, in which pictures refer to each other, and
+    all make pictures of them.
+    """
 
     def __init__(
         self,
@@ -140,13 +134,15 @@ class SegmentPlayer(Generic[Array]):
         self._reader = SegmentReader(payload, renderer.geometry, config, frames, where)
         check_segment(renderer.geometry, config, frames, self._reader.symbols.groups, limits, where)
         self._symbols = self._reader.symbols
-        self._batches: Iterator[list[Picture]] = _ahead(self._reader.batches())
+        batches = self._reader.batches()
+        self._batches: Iterator[list[Picture] | None] = in_order(lambda _: next(batches, None), repeat(0), 1, _AHEAD)
         self._pictures: dict[int, Picture] = {}
         self._contents: Contents[Array] = Contents(renderer, self._symbols)
         self._network = renderer.load(config, self._symbols)
         self._shown: Window = renderer.whole
         self._asked: dict[int, Window] = {}
         self._flow: tuple[int, Flow] | None = None
+        self._one_by_one = RLock()
         self.frames, self._where = frames, where
 
     def _parse_to(self, frame: int) -> None:
@@ -161,8 +157,9 @@ class SegmentPlayer(Generic[Array]):
 
     def parse(self) -> dict[int, PictureSymbols]:
         """Read every symbol of the segment."""
-        for frame in range(self.frames):
-            self._parse_to(frame)
+        with self._one_by_one:
+            for frame in range(self.frames):
+                self._parse_to(frame)
         return self._symbols.pictures
 
     def _contents_of(self, shown: Window, wanted: dict[int, Window]) -> list[Content[Array]]:
@@ -192,7 +189,8 @@ class SegmentPlayer(Generic[Array]):
         `window`: what is needed of them, the rest may be anything (default: everything).
         """
         shown = window or self._renderer.whole
-        (content,) = self._contents_of(shown, {frame: shown})
+        with self._one_by_one:
+            (content,) = self._contents_of(shown, {frame: shown})
         latent = self._latent(frame) if latent is None else latent
         return self._renderer.synthesise(self._network, content, latent, shown)
 
@@ -208,11 +206,13 @@ class SegmentPlayer(Generic[Array]):
         if share >= 1:
             return self.render(frame + 1, window=window)
         whole, shown = self._renderer.whole, window or self._renderer.whole
-        first, second = self._contents_of(shown, {frame: whole, frame + 1: whole})
-        if self._flow is None or self._flow[0] != frame:
-            lumas = (self._renderer.fetch(content.planes[0]) for content in (first, second))
-            self._flow = frame, Flow.between(*lumas)
+        with self._one_by_one:
+            first, second = self._contents_of(shown, {frame: whole, frame + 1: whole})
+            if self._flow is None or self._flow[0] != frame:
+                lumas = (self._renderer.fetch(content.planes[0]) for content in (first, second))
+                self._flow = frame, Flow.between(*lumas)
+            flow = self._flow[1]
         read = shown.read_by_network(self._renderer.geometry)
-        content = self._renderer.between(first.planes, second.planes, self._flow[1].at(share), share, read)
+        content = self._renderer.between(first.planes, second.planes, flow.at(share), share, read)
         z = (1 - share) * self._latent(frame) + share * self._latent(frame + 1)
         return self._renderer.synthesise(self._network, content, z, shown)

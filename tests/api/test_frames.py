@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_random_access_gives_the_very_same_frames(video: licodec.Video, sequenti
     random.Random(0).shuffle(order)
     for i in order:
         assert torch.equal(video[i], sequential[i]), i
+
+
+def test_threads_may_share_a_video(video: licodec.Video, sequential: list[torch.Tensor]) -> None:
+    order = [i for _ in range(3) for i in random.Random(4).sample(range(COUNT), COUNT)]
+    with ThreadPoolExecutor(4) as pool:
+        for i, frame in zip(order, pool.map(video.get_frame_at, order), strict=True):
+            assert torch.equal(frame.data, sequential[i])
 
 
 def test_what_is_forgotten_is_rendered_again_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

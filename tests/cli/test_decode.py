@@ -77,6 +77,13 @@ def test_y4m_on_standard_output(run: Run, linr: Path) -> None:
     assert result.stdout.count(b"FRAME\n") == 8
 
 
+@pytest.mark.parametrize("options", ["", "--fps 60", "--scale 2"])
+def test_any_number_of_threads_writes_the_same(run: Run, linr: Path, options: str) -> None:
+    results = [run("decode", linr.name, "-", *options.split(), "--threads", n, text=False) for n in ("1", "2", "5")]
+    assert all(result.returncode == 0 for result in results)
+    assert results[0].stdout == results[1].stdout == results[2].stdout
+
+
 def test_frames_thrown_away(run: Run, linr: Path, tmp_path: Path) -> None:
     result = run("decode", linr.name, "null:", "--json")
     assert (result.returncode, result.stderr) == (0, "")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from licodec.entropy import kernels
 from licodec.entropy.coder import BitDecoder, BitEncoder
 from licodec.entropy.logistic import SQUASH, STRETCH
-from licodec.entropy.mixing import BinaryModel, MagnitudeModel
+from licodec.entropy.mixing import BinaryModel
 from licodec.entropy.priors import pack, restore, shipped, unpack
 from licodec.entropy.reference import Model, RangeDecoder
 from licodec.entropy.reference import mixing as reference
@@ -126,21 +126,6 @@ def test_learning_helps_and_is_deterministic() -> None:
     first, second = (encode(BinaryModel([6, 40, 9], 3), passes) for _ in range(2))
     assert first == second
     assert len(first) < 0.9 * 300 * 20 / 8
-
-
-@given(st.lists(st.one_of(st.integers(0, 40), st.integers(0, 2**24 - 2)), max_size=80), st.integers(1, 18))
-@settings(max_examples=40, deadline=None)
-def test_magnitudes(values: list[int], cap: int) -> None:
-    wanted = np.array(values, np.int64)
-    contexts = [np.arange(len(wanted)) % 3, np.zeros(len(wanted), np.int64)]
-    encoder, decoder, coder = MagnitudeModel([3, 1], cap), MagnitudeModel([3, 1], cap), BitEncoder()
-    encoder.code(coder, contexts, wanted)
-    data = coder.finish()
-    got = decoder.code(BitDecoder(data), contexts, None)
-    np.testing.assert_array_equal(got, wanted)
-    with without_priors():
-        slow = reference.Magnitude("", [3, 1], cap)
-    assert slow.decode(RangeDecoder(data), np.stack(contexts).T.tolist()) == values
 
 
 @given(segments())
