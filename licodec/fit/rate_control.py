@@ -12,7 +12,7 @@ from licodec.fit.settings import CRF_RANGE, DEFAULT_CRF
 _TRIALS = 9
 _NARROW = 0.02
 """Where the ends of a bracket are this close and the band is not between them, the curve jumps over it."""
-_AROUND = (0.3, -0.3, 0.6, -0.6, 1.0, -1.0)
+_AROUND = tuple(sign * away for away in (0.05, 0.1, 0.2, 0.4, 0.7, 1.0) for sign in (1, -1))
 """Away from a jump to look for the band again: on clips of a few blocks quality is no smooth function of CRF."""
 
 
