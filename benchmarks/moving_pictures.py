@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+import licodec
 from licodec.errors import UsageError
+from licodec.video.info import Frame, Plane, VideoInfo
+from licodec.video.sink import open_sink
 
 Rgb = npt.NDArray[np.uint8]
 Random = np.random.Generator
@@ -70,16 +74,20 @@ class _Layer:
 
 
 def scene(chosen: Sequence[Rgb], size: tuple[int, int], times: Sequence[float], random: Random) -> list[Rgb]:
-    """[rows, columns, 3] at each of the times (in frames): a ground that moves, and up to five pieces in front."""
+    """[rows, columns, 3] at each of the times (in frames): a ground that moves, and up to five pieces in front.
+
+    Half of them as soft as what most lenses and most codecs leave.
+    """
     layers = [_layer(chosen, size, random, whole=True)]
     layers += [_layer(chosen, size, random, whole=False) for _ in range(random.integers(1, 6))]
-    noise = random.uniform(0, 1.5)
+    noise, blur = random.uniform(0, 1.5), random.choice([0.0, random.uniform(0.4, 1.4)])
     out = []
     for t in times:
         picture = np.zeros((*size, 3), np.float32)
         for layer in layers:
             colours, share = layer.at(t, size)
             picture += share * (colours - picture)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32) if blur else picture
         picture += random.normal(0, noise, picture.shape)
         out.append(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
     return out
@@ -125,3 +133,17 @@ def _blob(side: int, random: Random) -> npt.NDArray[np.float32]:
     if random.random() < 0.3:
         edge, radius = np.full_like(edge, 0.7), np.maximum(np.abs(y), np.abs(x))
     return np.clip((edge - radius) * side / 2 / random.uniform(0.7, 2.5), 0, 1).astype(np.float32)
+
+
+def coded(frames: Sequence[tuple[Plane, ...]], info: VideoInfo, crf: float | None) -> Sequence[tuple[Plane, ...]]:
+    """The frames after licodec; None: as they are."""
+    if crf is None:
+        return frames
+    with tempfile.TemporaryDirectory() as folder:
+        source, file = Path(folder) / "a.y4m", Path(folder) / "a.linr"
+        with open_sink(source, info) as sink:
+            for i, planes in enumerate(frames):
+                sink.write(Frame(planes, i, 1))
+        licodec.encode(source, file, licodec.EncodeSettings(preset="ultrafast", crf=crf))
+        with licodec.open(file) as video:
+            return [video.planes(i) for i in range(len(video))]

@@ -260,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--clips", default=",".join(CLIPS), help="names, separated by commas")
     parser.add_argument("--crfs", default=",".join(f"{crf:g}" for crf in CRFS), help="rate factors")
-    parser.add_argument("--preset", default="ultrafast", help="of licodec encode")
+    parser.add_argument("--preset", default="medium", help="of licodec encode")
     parser.add_argument("--frames", type=int, help=f"of each clip; default {FRAMES}")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="folder of clips and encodes")

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import pickle
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,24 +20,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
-import licodec
-from benchmarks.moving_pictures import Random, Rgb, pictures, scene
+from benchmarks.moving_pictures import Random, Rgb, coded, pictures, scene
+from benchmarks.small_network import fit, new_layers
 from licodec.model.geometry import from_working, to_working
 from licodec.render import upsample
 from licodec.render.resample import View, view_planes
 from licodec.runtime import use_threads
 from licodec.video import colour
-from licodec.video.info import Frame, Plane, VideoInfo
-from licodec.video.sink import open_sink
+from licodec.video.info import VideoInfo
 
 CRFS = (None, 16, 20, 24, 28, 32)
 SIZE = (320, 448)
 WIDTH, LAYERS = 16, 3
 """Channels, and layers of 3 x 3 between the first, of 5 x 5, and the last."""
-SCENES, STEPS, RATE = 100, 6000, 2.5e-3
+SCENES, STEPS, RATE = 120, 6000, 2.5e-3
 PIECES, SIDE = 16, 48
 """Of a step, and samples a side of each."""
 _REACH = 2 + LAYERS + 1
@@ -47,7 +43,6 @@ _REACH = 2 + LAYERS + 1
 Halves = npt.NDArray[np.float16]
 Sample = tuple[Halves, Halves]
 """(luma [1, h, w], the finer picture's luma [4, h, w] less what bicubic reading makes of it)."""
-Layers = list[tuple[Tensor, Tensor]]
 
 
 def make_samples(chosen: Sequence[Rgb], count: int, random: Random) -> Iterator[Sample]:
@@ -67,63 +62,17 @@ def make_samples(chosen: Sequence[Rgb], count: int, random: Random) -> Iterator[
             yield luma[0].numpy().astype(np.float16), rest.numpy().astype(np.float16)
 
 
-def coded(frames: Sequence[tuple[Plane, ...]], info: VideoInfo, crf: float | None) -> Sequence[tuple[Plane, ...]]:
-    """The frames after licodec; None: as they are."""
-    if crf is None:
-        return frames
-    with tempfile.TemporaryDirectory() as folder:
-        source, file = Path(folder) / "a.y4m", Path(folder) / "a.linr"
-        with open_sink(source, info) as sink:
-            for i, planes in enumerate(frames):
-                sink.write(Frame(planes, i, 1))
-        licodec.encode(source, file, licodec.EncodeSettings(preset="ultrafast", crf=crf))
-        with licodec.open(file) as video:
-            return [video.planes(i) for i in range(len(video))]
-
-
 def train(samples: Sequence[Sample], steps: int, out: Path) -> None:
-    """Adam with a rate that rises and falls; the file is written every 500 steps."""
-    torch.manual_seed(0)
-    random, layers, start = np.random.default_rng(0), new_layers(), time.monotonic()
-    parameters = [p for layer in layers for p in layer]
-    print(f"{len(samples)} samples, {sum(p.numel() for p in parameters)} parameters")
-    optimiser = torch.optim.Adam(parameters, lr=RATE, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
-    gain = 0.0
-    for step in range(1, steps + 1):
+    """Of the squared error beside what bicubic reading leaves; the last layer begins with zeros, adding nothing."""
+    random = np.random.default_rng(0)
+    layers = new_layers((WIDTH, 1, 5), *[(WIDTH, WIDTH, 3)] * LAYERS, (4, WIDTH, 3))
+
+    def errors() -> tuple[Tensor, Tensor]:
         luma, rest = pieces(samples, random)
         made = upsample.correction(layers, luma) / upsample.OUTPUT_SCALE
-        error, plain = ((made - rest) ** 2).mean((1, 2, 3)), (rest**2).mean((1, 2, 3))
-        # Between error and its logarithm, so that neither easy nor hard pieces rule.
-        loss = (error / (plain + 0.02)).mean() + error.mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        gain += 10 * float(torch.log10((plain + 1e-4) / (error.detach() + 1e-4)).mean())
-        if step % 500 == 0 or step == steps:
-            print(f"step {step}, {time.monotonic() - start:.0f} s: {gain / ((step - 1) % 500 + 1):+.3f} dB", flush=True)
-            gain = 0.0
-            named = (
-                (f"{i}.{name}", p) for i, layer in enumerate(layers) for name, p in zip(_NAMES, layer, strict=True)
-            )
-            save_file({name: p.detach().contiguous() for name, p in named}, out)
+        return ((made - rest) ** 2).mean((1, 2, 3)), (rest**2).mean((1, 2, 3))
 
-
-_NAMES = ("weight", "bias")
-
-
-def new_layers() -> Layers:
-    """Random layers, the last of zeros: nothing is added to bicubic reading."""
-    layers: Layers = []
-    for outputs, inputs, side in ((WIDTH, 1, 5), *[(WIDTH, WIDTH, 3)] * LAYERS, (4, WIDTH, 3)):
-        layer = torch.nn.Conv2d(inputs, outputs, side)
-        assert layer.bias is not None
-        layers.append((layer.weight.detach().contiguous(memory_format=torch.channels_last), layer.bias.detach()))
-    for parameter in layers[-1]:
-        parameter.zero_()
-    return [(kernel.requires_grad_(), bias.requires_grad_()) for kernel, bias in layers]
+    fit(layers, errors, steps, RATE, out)
 
 
 def pieces(samples: Sequence[Sample], random: Random) -> tuple[Tensor, Tensor]:

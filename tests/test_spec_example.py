@@ -10,7 +10,7 @@ import pytest
 from golden import make_example as example
 
 from licodec.container import LinrReader, verify
-from licodec.entropy import kernels
+from licodec.entropy import kernels, residual_kernels
 from licodec.entropy.reference import grids
 from licodec.entropy.segment import SegmentReader
 from licodec.model.config import ModelConfig
@@ -65,5 +65,5 @@ def test_bins_and_classes() -> None:
     bins = [int(v) for v in re.findall(r"does not exceed v:\n\n    ([0-9, ]+)\n", TEXT)[0].split(", ")]
     assert tuple(bins) == grids.NEAR
     assert [np.flatnonzero(i == kernels.BIN)[0] for i in range(kernels.BINS)] == bins
-    for name, values in (("first extent", kernels.CLASS_START), ("extra bits", kernels.CLASS_EXTRA)):
+    for name, values in (("first extent", residual_kernels.CLASS_START), ("extra bits", residual_kernels.CLASS_EXTRA)):
         assert f"| {name} | {' | '.join(map(str, values))} |" in TEXT

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy import kernels
+from licodec.entropy.motion_kernels import MOTION_LIMIT
+from licodec.entropy.residual_kernels import LEVEL_LIMIT
 from licodec.errors import DamagedFileError
 
 Ints = npt.NDArray[np.int64]
@@ -21,9 +23,9 @@ _BITS_PER_DECISION = 12
 _FAULTS = {
     int(kernels.IMPOSSIBLE): "the entropy-coded data is damaged",
     int(kernels.EXTENT_TOO_LARGE): "a block has more coded diagonals than it has",
-    int(kernels.LEVEL_TOO_LARGE): f"a coefficient is over {kernels.LEVEL_LIMIT}",
+    int(kernels.LEVEL_TOO_LARGE): f"a coefficient is over {LEVEL_LIMIT}",
     int(kernels.MODE_TOO_LARGE): "a block has a mode that does not exist",
-    int(kernels.VECTOR_TOO_LARGE): f"a motion correction is over {kernels.MOTION_LIMIT}",
+    int(kernels.VECTOR_TOO_LARGE): f"a motion correction is over {MOTION_LIMIT}",
 }
 
 

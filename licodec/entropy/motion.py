@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.coder import BitCoder
-from licodec.entropy.kernels import (
-    MAX_LEVELS,
+from licodec.entropy.kernels import MAX_LEVELS
+from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
+from licodec.entropy.motion_kernels import (
     MOTION_BINS,
     MOTION_CAP,
     BlendMixers,
@@ -22,7 +23,6 @@ from licodec.entropy.kernels import (
     code_motion,
     code_starts,
 )
-from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
 from licodec.model.motion import LEVELS, Vectors
 
 Floats = npt.NDArray[np.floating[Any]]

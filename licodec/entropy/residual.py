@@ -13,21 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.coder import BitCoder, Ints
-from licodec.entropy.kernels import (
-    BIN,
-    BINS,
+from licodec.entropy.kernels import BIN, BINS, MAX_LEVELS
+from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
+from licodec.entropy.residual_kernels import (
     CELL,
     CLASS_EXTRA,
     CLASS_OF,
     CLASSES,
     MAGNITUDE_CAP,
-    MAX_LEVELS,
     MODE_BITS,
     ResidualMixers,
     ResidualPicture,
     code_residual,
 )
-from licodec.entropy.mixing import BinaryModel, bits_of, unary_bits
 from licodec.model.intra import MODES
 
 AnyArray = npt.NDArray[Any]

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.entropy.kernels import BIN, NEXT_STATES
+from licodec.entropy.kernels import BIN
 from licodec.entropy.residual import Rates
+from licodec.entropy.residual_kernels import NEXT_STATES
 from licodec.jit import compiled
 from licodec.quant.steps import HALF_STEP, SIZE_OF
 

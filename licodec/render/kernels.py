@@ -220,6 +220,17 @@ def _fold_four(
 
 
 @compiled
+def add_weighed(plane: Floats, weights: Floats, step: tuple[int, int], out: Floats) -> None:
+    """Add a plane times [rows / 2, columns / 2] weights of 2 x 2 luma samples; step: (x, y) of a sample in those."""
+    fx, fy = 2 // step[0], 2 // step[1]
+    for y in range(plane.shape[0]):
+        source, factors, made = plane[y], weights[y // fy], out[y]
+        for i in range(fx):
+            for c in range((len(source) - i + fx - 1) // fx):
+                made[c * fx + i] += source[c * fx + i] * factors[c]
+
+
+@compiled
 def unpack(
     packed: Floats,
     planes: tuple[Floats, Floats, Floats],

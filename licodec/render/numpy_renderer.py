@@ -71,6 +71,12 @@ class NumpyRenderer(Renderer[Floats]):
     def _filter(self, plane: Floats, weights: Floats, most: float) -> Floats:
         return filtered(plane, weights, most)
 
+    def _weighed(self, accounts: Sequence[Floats], weights: torch.Tensor, step: tuple[int, int]) -> Floats:
+        out = np.zeros(accounts[0].shape, np.float32)
+        for plane, weight in zip(accounts, weights.numpy(), strict=True):
+            kernels.add_weighed(plane, weight, step, out)
+        return np.clip(out, 0, PEAK, out=out)
+
     def synthesise(
         self,
         network: Network | None,

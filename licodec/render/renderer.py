@@ -18,6 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -36,6 +37,7 @@ from licodec.render import loop_filter
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.flow import DENSITY, Motion
+from licodec.render.fusion import Fusion
 from licodec.render.intra import reach
 from licodec.render.network import Network
 from licodec.render.resample import View
@@ -100,6 +102,10 @@ class Renderer(ABC, Generic[Array]):
             step: self.upload(sample_positions(shape)) for step, shape in self._shapes.items()
         }
         self._bases: dict[int, Array] = {size: self.upload(cosine.basis(size)) for size in cosine.SIZES}
+
+    @cached_property
+    def _fusion(self) -> Fusion:
+        return Fusion(self.device)
 
     # What is the same for every kind of array.
 
@@ -237,15 +243,17 @@ class Renderer(ABC, Generic[Array]):
         window: Window | None = None,
     ) -> Content[Array]:
         """The content `share` (between 0 and 1) of the way from one picture to another, in a window (default:
-        everywhere): the mean of four accounts of it, of which those of the nearer picture count more.
+        everywhere): six accounts of it, weighed at every place.
         """
         window = window or self.whole
-        accounts = self.accounts(first, second, motion, share, window)
-        planes: list[Array] = []
-        for of_first, of_second, from_first, from_second in zip(*accounts, strict=True):
-            plane = (of_first + from_first) * ((1 - share) / 2) + (of_second + from_second) * (share / 2)
-            planes.append(plane.clip(0, PEAK))
-        apart = accounts[0][0] - accounts[1][0]
+        read = window.read_by_fusion(self.geometry)
+        accounts = self.accounts(first, second, motion, share, read)
+        weights = self._fusion([self._as_tensor(planes[0]) for planes in accounts], share, read, window)
+        inner, planes = window.within(read), list[Array]()
+        for i, seen in enumerate(zip(*accounts, strict=True)):
+            step = self.geometry.step(i)
+            planes.append(self._weighed([plane[inner.of(step)] for plane in seen], weights, step))
+        apart = (accounts[0][0] - accounts[1][0])[inner.of((1, 1))]
         return self._placed(Content(tuple(planes), apart, self._zeros(window.shape((1, 1))), window), window)
 
     def accounts(
@@ -256,11 +264,11 @@ class Renderer(ABC, Generic[Array]):
         share: float,
         window: Window | None = None,
     ) -> list[tuple[Array, ...]]:
-        """Both pictures at the time `share` of the way: along the mean motion, and each along the flow from itself;
-        in a window (default: everywhere).
+        """Both pictures at the time `share` of the way: along the mean motion, each along the flow from itself, and
+        each as it is; in a window (default: everywhere).
 
-        The latter, as if that flow held for the points at the places it reaches, and read bilinearly: wrong in other
-        places, and less noisy.
+        The second two, as if that flow held for the points at the places it reaches, and read bilinearly: wrong in
+        other places, and less noisy.
         """
         window = window or self.whole
         ways = (
@@ -269,7 +277,19 @@ class Renderer(ABC, Generic[Array]):
             (first, motion.forward, -share, True),
             (second, motion.backward, share - 1, True),
         )
-        return [self._warp_all(planes, self._positions(v, window, flow=s), linear) for planes, v, s, linear in ways]
+        moved = [self._warp_all(planes, self._positions(v, window, flow=s), linear) for planes, v, s, linear in ways]
+        steps = [self.geometry.step(i) for i in range(len(first))]
+        still = [tuple(p[window.of(s)] for p, s in zip(planes, steps, strict=True)) for planes in (first, second)]
+        return moved + still
+
+    def _weighed(self, accounts: Sequence[Array], weights: torch.Tensor, step: tuple[int, int]) -> Array:
+        """The sum of a plane's accounts; weights: [accounts, rows / 2, columns / 2] of luma."""
+        rows, columns = accounts[0].shape
+        out = self._zeros((rows, columns))
+        for plane, weight in zip(accounts, weights, strict=True):
+            wide = weight.repeat_interleave(2 // step[1], 0).repeat_interleave(2 // step[0], 1)
+            out += plane * self._as_array(wide[:rows, :columns])
+        return out.clip(0, PEAK)
 
     def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
         """A segment's network on the renderer's device; None for a segment without."""

@@ -83,5 +83,20 @@ class Squares:
                 yield Window(top, top + side, left, left + side)
 
 
+def surroundings(planes: torch.Tensor, square: Window, part: Window, side: int, reach: int) -> torch.Tensor:
+    """[..., side + 2 reach, side + 2 reach] a square of planes [..., rows, columns] and what its samples depend on.
+
+    Beyond the planes the nearest edge sample counts. Nothing is read that `part` of the square does not depend on.
+    """
+    across = torch.arange(-reach, side + reach, device=planes.device)
+    rows, columns = (
+        (across + start).clip_(max(low - reach, 0), min(high + reach, size) - 1)
+        for start, low, high, size in zip(
+            (square.top, square.left), (part.top, part.left), (part.bottom, part.right), planes.shape[-2:], strict=True
+        )
+    )
+    return planes[..., rows[:, None], columns]
+
+
 def _too_small() -> LimitError:
     return LimitError(f"the GPU's memory is too small for {BLEND} rows of a picture: use --device cpu")

@@ -19,7 +19,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from licodec.render.network import without_tf32
-from licodec.render.tiles import Squares
+from licodec.render.tiles import Squares, surroundings
 from licodec.render.window import UPSAMPLER, Window
 
 _FILE = "upsampler.safetensors"
@@ -58,23 +58,11 @@ class Upsampler:
         out = torch.empty((2 * rows, 2 * columns), device=luma.device)
 
         def double(square: Window, inside: Window) -> None:
-            made = self._doubled(self._around(luma, square, part))
+            made = self._doubled(surroundings(luma, square, part, self.squares.side, UPSAMPLER)[None, None])
             out[_twice(inside.within(part))] = made[_twice(inside.within(square))]
 
         self.squares.each(part, double)
         return out
-
-    def _around(self, luma: Tensor, square: Window, part: Window) -> Tensor:
-        """[1, 1, h, w] a square and what its samples depend on: always of the same size."""
-        inside = zip(
-            (square.top, square.left), (part.top, part.left), (part.bottom, part.right), luma.shape, strict=True
-        )
-        across = torch.arange(-UPSAMPLER, self.squares.side + UPSAMPLER, device=luma.device)
-        rows, columns = (
-            (across + start).clip_(max(low - UPSAMPLER, 0), min(high + UPSAMPLER, size) - 1)
-            for start, low, high, size in inside
-        )
-        return luma[rows[:, None], columns][None, None]
 
     def _doubled(self, x: Tensor) -> Tensor:
         inner = slice(UPSAMPLER - _REACH, x.shape[-1] - UPSAMPLER + _REACH)

@@ -21,6 +21,8 @@ _NETWORK = 6
 """Luma samples around a place that the synthesis network reads: three layers of 3 x 3, of 2 x 2 samples each."""
 UPSAMPLER = 6
 """Luma samples around a place that `render.upsample` reads."""
+FUSION = 8
+"""Luma samples around a place that `render.fusion` reads: four layers of 3 x 3 at half the size."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class Window:
     def read_by_network(self, geometry: Geometry) -> Window:
         """What the network reads to correct this."""
         return _cut(self, _NETWORK, 2, geometry)
+
+    def read_by_fusion(self, geometry: Geometry) -> Window:
+        """What is read of accounts of a picture to weigh them here."""
+        return _cut(self, FUSION, 2, geometry)
 
     def coded(self, geometry: Geometry) -> Window:
         """What of a picture's content is needed to show this."""

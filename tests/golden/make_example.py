@@ -320,7 +320,7 @@ def generated(data: bytes) -> dict[str, str]:
     """The parts of the text that this script writes, by name."""
     return {
         "priors": priors_text(),
-        "networks": files_text("render/upsampler.safetensors"),
+        "networks": files_text("render/fusion.safetensors", "render/upsampler.safetensors"),
         "models": models_text(),
         "tables": tables_text(),
         "example": example_text(data),

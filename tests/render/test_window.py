@@ -176,10 +176,10 @@ def test_between_two_frames_all_but_the_flow_grows_with_the_region() -> None:
         # The flow is one of whole pictures.
         assert renderer.predicted % (info.width * info.height) == 0
         work.append((renderer.warped, renderer.synthesised))
-    print("samples of (four warps, synthesise):", work)
+    print("samples of (six accounts, synthesise):", work)
     assert [w[1] for w in work] == [(16 + 8) * (width + 8) for width in (16, 240, 490)]
-    # What the network reads around what is read around the region.
-    assert [w[0] for w in work] == [4 * (16 + 14) * (width + 14) for width in (16, 240, 490)]
+    # What the networks read, one around the other, around what is read around the region.
+    assert [w[0] for w in work] == [6 * (16 + 22) * (width + 22) for width in (16, 240, 490)]
 
 
 def test_flow_is_searched_once_for_two_frames(monkeypatch: pytest.MonkeyPatch) -> None:
