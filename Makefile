@@ -50,8 +50,9 @@ lock:
 demo: setup
 	$(BIN)/python -m benchmarks.demo
 
+# A file of tests at a time on each core: what the tests of a file share is made once.
 test: setup
-	$(PYTEST) -m 'not slow and not needs_cuda'
+	$(PYTEST) --numprocesses auto --maxprocesses 8 --dist loadfile -m 'not slow and not needs_cuda'
 
 test-slow: setup
 	$(PYTEST) -m 'slow and not needs_cuda'

@@ -39,7 +39,7 @@ from licodec.video.sink import open_sink
 from licodec.video.source import open_source
 
 CRFS = {
-    "bunny-640x1280": {40: 24.5, 36: 32.0, 32: 40.0},
+    "bunny-640x1280": {40: 22.0, 36: 32.0, 32: 40.0},
     "bikes": {40: 32.0, 36: 38.0, 32: 44.0},
     "carphone": {40: 21.5, 36: 28.0, 32: 35.0},
 }
