@@ -25,7 +25,7 @@ from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.settings import Progress
 from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
-from licodec.runtime import in_order, use_threads
+from licodec.runtime import in_order, sharing_threads, use_threads
 from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
@@ -115,16 +115,18 @@ def decode(
         whole = not settings.at and settings.start is None and settings.duration is None
         streams = video.other_streams() if settings.copy_streams and whole else None
         pictures = _pictures_at_once(video, out_info, times.count, threads)
-        use_threads(threads // pictures)
         count = 0
-        with open_sink(
-            target,
-            out_info,
-            overwrite=overwrite,
-            codec=settings.codec,
-            crf=settings.crf,
-            other_streams=streams,
-        ) as sink:
+        with (
+            sharing_threads(threads // pictures),
+            open_sink(
+                target,
+                out_info,
+                overwrite=overwrite,
+                codec=settings.codec,
+                crf=settings.crf,
+                other_streams=streams,
+            ) as sink,
+        ):
             total = times.count
             for frame in times.frames(video, view, out_info, pictures):
                 sink.write(frame)

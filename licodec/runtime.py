@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -31,6 +32,21 @@ def use_threads(threads: int | None) -> int:
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
     return count
+
+
+@contextmanager
+def sharing_threads(count: int) -> Iterator[None]:
+    """Let torch and OpenCV use `count` threads for a while: what is left for each of several that work at once."""
+    import cv2
+    import torch
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    use_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], threads: int, ahead: int) -> Iterator[_Made]:
