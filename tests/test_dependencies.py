@@ -18,7 +18,7 @@ NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
 DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
 OPTIONAL = {extra: [Requirement(r) for r in rs] for extra, rs in PROJECT["optional-dependencies"].items()}
 OURS = {"licodec", "benchmarks", "tests", *(path.stem for path in (ROOT / "tests").iterdir())}
-TOOLS = {"ruff", "mypy", "pytest-timeout", "atheris"}
+TOOLS = {"ruff", "mypy", "pytest-timeout", "pytest-xdist", "atheris"}
 """Run, and not imported."""
 BENCHMARKS_ONLY = {"bjontegaard"}
 """Imported by a function of `licodec.metrics` that says so, and that only the benchmarks call."""
