@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import argparse
+import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-Layers = list[tuple[Tensor, Tensor]]
-"""(kernel [outputs, inputs, side, side], bias) of each."""
+from benchmarks.moving_pictures import Random, Rgb, pictures
+from licodec.render.small_network import Layers
+from licodec.runtime import use_threads
+
+Sample = TypeVar("Sample")
+
+
+def command_line(
+    arguments: Sequence[str] | None,
+    about: str | None,
+    scenes: int,
+    steps: int,
+    make_samples: Callable[[Sequence[Rgb], int, Random], Iterator[Sample]],
+    train: Callable[[Sequence[Sample], int, Path], None],
+) -> int:
+    """Run a trainer's command line: samples of so many scenes, or those kept, and so many steps; the exit status."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=scenes, help="how many to make")
+    parser.add_argument("--steps", type=int, default=steps, help="of training")
+    parser.add_argument("--keep", type=Path, help="file in which samples are kept between runs")
+    options = parser.parse_args(arguments)
+    use_threads(None)
+    if options.keep and options.keep.exists():
+        samples = pickle.loads(options.keep.read_bytes())
+    else:
+        samples = list(make_samples(pictures(options.pictures), options.scenes, np.random.default_rng(1)))
+        if options.keep:
+            options.keep.write_bytes(pickle.dumps(samples))
+    train(samples, options.steps, options.out)
+    return 0
 
 
 def new_layers(*shapes: tuple[int, int, int]) -> Layers:

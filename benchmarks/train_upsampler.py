@@ -10,8 +10,6 @@ file was trained with.
 
 from __future__ import annotations
 
-import argparse
-import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,12 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.moving_pictures import Random, Rgb, coded, pictures, scene
-from benchmarks.small_network import fit, new_layers
+from benchmarks.moving_pictures import Random, Rgb, coded, scene
+from benchmarks.small_network import command_line, fit, new_layers
 from licodec.model.geometry import from_working, to_working
 from licodec.render import upsample
 from licodec.render.resample import View, view_planes
-from licodec.runtime import use_threads
 from licodec.video import colour
 from licodec.video.info import VideoInfo
 
@@ -95,22 +92,7 @@ def pieces(samples: Sequence[Sample], random: Random) -> tuple[Tensor, Tensor]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=SCENES, help="how many to make")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of training")
-    parser.add_argument("--keep", type=Path, help="file in which samples are kept between runs")
-    options = parser.parse_args(arguments)
-    use_threads(None)
-    if options.keep and options.keep.exists():
-        samples = pickle.loads(options.keep.read_bytes())
-    else:
-        samples = list(make_samples(pictures(options.pictures), options.scenes, np.random.default_rng(1)))
-        if options.keep:
-            options.keep.write_bytes(pickle.dumps(samples))
-    train(samples, options.steps, options.out)
-    return 0
+    return command_line(arguments, __doc__, SCENES, STEPS, make_samples, train)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The range coder: binary decisions with 16-bit integer probabilities.
 
-One class for each direction with the same `stream`, so that every syntax element is written once (in `kernels`, or
-with the models of `mixing`) and serves the encoder and the decoder alike.
+One class for each direction with the same `stream`, so that every syntax element is written once
+(`motion_kernels`, `residual_kernels`, `weights`) and serves the encoder and the decoder alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from licodec.entropy.residual_kernels import LEVEL_LIMIT
 from licodec.errors import DamagedFileError
 
 Ints = npt.NDArray[np.int64]
-Bits = npt.NDArray[np.int32]
 
 _WHOLE = (1 << 64) - 1
 _BITS_PER_DECISION = 12

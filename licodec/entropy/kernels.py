@@ -161,20 +161,6 @@ def decide(stream: Stream, mixer: Mixer, contexts: Any, one: int, other: int, bi
 
 
 @compiled
-def code_pass(stream: Stream, mixer: Mixer, contexts: Ints, one: Ints, other: int, bits: npt.NDArray[np.int32]) -> None:
-    """Decisions one after the other, in place; contexts: [decisions, tables], one: [decisions]."""
-    for i in range(len(one)):
-        bits[i] = decide(stream, mixer, contexts[i], one[i], other, bits[i])
-
-
-@compiled
-def code_known(stream: Stream, p1: Ints, bits: npt.NDArray[np.int32]) -> None:
-    """Decisions of given probabilities, in place."""
-    for i in range(len(p1)):
-        bits[i] = code_bit(stream, p1[i], bits[i])
-
-
-@compiled
 def code_escape(stream: Stream, mixer: Mixer, value: int) -> int:
     """Exp-Golomb of order 0: the number of bits of value + 1 in unary, less one, then those bits but the first."""
     length = 0

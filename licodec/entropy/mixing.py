@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy import kernels
-from licodec.entropy.coder import BitCoder, Bits, Ints
+from licodec.entropy.coder import Ints
 
 State = tuple[Ints, Ints, Ints]
 """Share of ones (22 bits) and times seen for all contexts of all tables; weights [sets, 2 tables]."""
@@ -39,20 +39,6 @@ class BinaryModel:
         weights[:selectors] = (1 << kernels.WEIGHT_BITS) * 5 // (8 * len(sizes))
         self.selectors = selectors
         self.mixer = kernels.Mixer(shares, weights, self._first[:-1], np.zeros(2 * len(sizes), np.int64))
-
-    def code(
-        self, coder: BitCoder, contexts: Sequence[npt.NDArray[np.integer]], one: Ints, values: Bits | None
-    ) -> Bits:
-        """Code decisions whose contexts do not depend on each other; an encoder takes them from `values`.
-
-        contexts: for each table [decisions]; one: [decisions] set of weights; the other set is the first.
-        """
-        bits = np.zeros(len(one), np.int32) if values is None else values.astype(np.int32)
-        if len(bits):
-            rows = np.stack(contexts, axis=1).astype(np.int64)
-            kernels.code_pass(coder.stream(len(bits)), self.mixer, rows, one.astype(np.int64), self.selectors, bits)
-            coder.check()
-        return bits
 
     def probabilities(
         self, table: int, shape: tuple[int, ...] = (-1,), over: tuple[int, ...] = ()

@@ -90,7 +90,7 @@ def _code_slice(
     scratch: npt.NDArray[np.int64],
 ) -> None:
     """Place after place of all magnitudes, then of their escapes; then all signs."""
-    (kind, part), (rows, columns), more = which, values.shape, 0
+    (kind, part), (rows, columns), escaped = which, values.shape, False
     known, length = scratch[0], scratch[1]
     for place in range(_CAP):
         for r in range(rows):
@@ -99,11 +99,8 @@ def _code_slice(
                     first = (kind, kind * _BINS + mean[c], mean[c] * _SLICES + part)
                     contexts = (first[0] * _CAP + place, first[1] * _CAP + place, first[2] * _CAP + place)
                     known[r, c] += decide(stream, size, contexts, place, _CAP, int(abs(values[r, c]) > place))
-    for r in range(rows):
-        for c in range(columns):
-            if known[r, c] == _CAP:
-                more += 1
-    if more:
+                    escaped |= known[r, c] == _CAP
+    if escaped:
         _code_escapes(stream, escape, values, known, length)
     for r in range(rows):
         for c in range(columns):

@@ -12,15 +12,13 @@ computed in the same squares, so that the same samples come out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib.resources import files
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load
 from torch import Tensor
 
 from licodec.render.network import without_tf32
+from licodec.render.small_network import Layers, convolved, layers_of
 from licodec.render.tiles import Squares, surroundings
 from licodec.render.window import FUSION, Window
 
@@ -30,14 +28,9 @@ MIRRORED = [1, 0, 3, 2, 5, 4]
 _STILL = 0.02
 """What the two pictures as they are count before the network has a say."""
 _MIDDLE, _LEVEL_SCALE, _DIFFERENCE_SCALE = 128.0, 1 / 64, 1 / 16
-_SLOPE = 0.1
-"""Of the rectifiers below zero."""
 _SQUARE, _SQUARE_ON_DEVICE = 96, 512
 """Places a side of what is worked on at a time: on a CPU what a layer makes of it stays in the second-level cache."""
 _REACH = FUSION // 2
-
-Layers = Sequence[tuple[Tensor, Tensor]]
-"""(kernel [outputs, inputs, 3, 3], bias) of each layer."""
 
 
 class Fusion:
@@ -45,11 +38,7 @@ class Fusion:
 
     def __init__(self, device: torch.device) -> None:
         self.squares = Squares(_SQUARE if device.type == "cpu" else _SQUARE_ON_DEVICE)
-        weights = {name: w.to(device) for name, w in shipped().items()}
-        self._layers = [
-            (weights[f"{i}.weight"].contiguous(memory_format=torch.channels_last), weights[f"{i}.bias"])
-            for i in range(len(weights) // 2)
-        ]
+        self._layers = layers_of("fusion", device)
 
     def __call__(self, lumas: Sequence[Tensor], share: float, read: Window, part: Window) -> Tensor:
         """[ACCOUNTS, rows / 2, columns / 2] what each account counts in a part of a picture; in all 1.
@@ -67,7 +56,7 @@ class Fusion:
             x = surroundings(planes, square.within(around), wanted.within(around), self.squares.side, _REACH)
             with torch.inference_mode(), without_tf32():
                 made = shares(self._layers, x[None], torch.full((1,), min(share, 1 - share), device=x.device))[0]
-            out[:, *_slices(inside.within(wanted))] = made[:, *_slices(inside.within(square))]
+            out[:, *inside.within(wanted).of((1, 1))] = made[:, *inside.within(square).of((1, 1))]
 
         self.squares.each(wanted, weigh)
         return out[MIRRORED] if later else out
@@ -80,11 +69,7 @@ def shares(layers: Layers, lumas: Tensor, share: Tensor) -> Tensor:
     mean = (lumas * expected).sum(1, keepdim=True)
     way = share[:, None, None, None].expand_as(mean)
     x = torch.cat([(lumas - mean) * _DIFFERENCE_SCALE, (mean - _MIDDLE) * _LEVEL_SCALE, way], dim=1)
-    x = x.contiguous(memory_format=torch.channels_last)
-    for i, layer in enumerate(layers):
-        x = F.conv2d(x, *layer)
-        x = F.leaky_relu(x, _SLOPE) if i + 1 < len(layers) else x
-    return F.softmax(x + expected.log(), dim=1)
+    return F.softmax(convolved(layers, x) + expected.log(), dim=1)
 
 
 def prior(share: Tensor) -> Tensor:
@@ -106,13 +91,3 @@ def _half(window: Window) -> Window:
     """The same place at half the size."""
     rows, columns = window.of((2, 2))
     return Window(rows.start, rows.stop, columns.start, columns.stop)
-
-
-def _slices(window: Window) -> tuple[slice, slice]:
-    return window.of((1, 1))
-
-
-@lru_cache(maxsize=1)
-def shipped() -> dict[str, Tensor]:
-    """Kernels and biases in the package: `0.weight` [outputs, inputs, 3, 3], `0.bias` and so on."""
-    return load((files("licodec.render") / "fusion.safetensors").read_bytes())

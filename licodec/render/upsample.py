@@ -9,31 +9,20 @@ Whatever part of a picture is asked for, it is computed in the same squares, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from importlib.resources import files
-
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load
 from torch import Tensor
 
 from licodec.render.network import without_tf32
+from licodec.render.small_network import Layers, convolved, layers_of
 from licodec.render.tiles import Squares, surroundings
 from licodec.render.window import UPSAMPLER, Window
 
-_FILE = "upsampler.safetensors"
 _MIDDLE, _INPUT_SCALE, OUTPUT_SCALE = 128.0, 1 / 64, 16.0
-_SLOPE = 0.1
-"""Of the rectifiers below zero."""
 _SQUARE, _SQUARE_ON_DEVICE = 128, 1024
 """Samples a side of what is worked on at a time: on a CPU what a layer makes of it stays in the second-level cache."""
 _REACH = 2
 """Samples on each side that bicubic reading at twice the size looks at."""
-
-
-Layers = Sequence[tuple[Tensor, Tensor]]
-"""(kernel [outputs, inputs, side, side], bias) of each layer."""
 
 
 class Upsampler:
@@ -41,11 +30,7 @@ class Upsampler:
 
     def __init__(self, device: torch.device) -> None:
         self.squares = Squares(_SQUARE if device.type == "cpu" else _SQUARE_ON_DEVICE)
-        weights = {name: w.to(device) for name, w in shipped().items()}
-        self._layers = [
-            (weights[f"{i}.weight"].contiguous(memory_format=torch.channels_last), weights[f"{i}.bias"])
-            for i in range(len(weights) // 2)
-        ]
+        self._layers = layers_of("upsampler", device)
         self._bicubic = bicubic().to(device)
 
     def __call__(self, luma: Tensor, part: Window) -> Tensor:
@@ -78,17 +63,7 @@ def _twice(part: Window) -> tuple[slice, slice]:
 def correction(layers: Layers, luma: Tensor) -> Tensor:
     """[n, 4, h, w] what is added to the four samples that bicubic reading makes of each of luma [n, 1, h', w'], where
     h' and w' are larger by what the layers look at around a sample."""
-    x = ((luma - _MIDDLE) * _INPUT_SCALE).contiguous(memory_format=torch.channels_last)
-    for i, layer in enumerate(layers):
-        x = F.conv2d(x, *layer)
-        x = F.leaky_relu(x, _SLOPE) if i + 1 < len(layers) else x
-    return x * OUTPUT_SCALE
-
-
-@lru_cache(maxsize=1)
-def shipped() -> dict[str, Tensor]:
-    """Kernels and biases in the package: `0.weight` [outputs, inputs, rows, columns], `0.bias` and so on."""
-    return load((files("licodec.render") / _FILE).read_bytes())
+    return convolved(layers, (luma - _MIDDLE) * _INPUT_SCALE) * OUTPUT_SCALE
 
 
 def bicubic() -> Tensor:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licodec.entropy import kernels
 from licodec.entropy.coder import BitDecoder, BitEncoder
 from licodec.entropy.logistic import PROB_ONE
 from licodec.entropy.reference import RangeDecoder
 from licodec.errors import DamagedFileError
+
+from .loops import code_known
 
 PROBABILITIES = st.one_of(st.integers(1, 65535), st.sampled_from((1, 2, 24, 32768, 65512, 65534, 65535)))
 DECISIONS = st.lists(st.tuples(PROBABILITIES, st.booleans()), max_size=300)
@@ -22,13 +23,13 @@ def encode(p1: np.ndarray, bits: np.ndarray, block: int) -> bytes:
     coder = BitEncoder()
     for start in range(0, len(p1), block):
         part = slice(start, start + block)
-        kernels.code_known(coder.stream(2 * block), p1[part], bits[part].copy())
+        code_known(coder.stream(2 * block), p1[part], bits[part].copy())
     return coder.finish()
 
 
 def decode(coder: BitDecoder, p1: np.ndarray) -> np.ndarray:
     bits = np.zeros(len(p1), np.int32)
-    kernels.code_known(coder.stream(len(p1)), p1, bits)
+    code_known(coder.stream(len(p1)), p1, bits)
     coder.check()
     return bits
 
@@ -90,7 +91,7 @@ def test_an_encoder_goes_on_after_it_was_asked_for_its_bytes() -> None:
     p1, bits = random.integers(1, 65536, 400), random.integers(0, 2, 400).astype(np.int32)
     coder = BitEncoder()
     for i in range(len(p1)):
-        kernels.code_known(coder.stream(1), p1[i : i + 1], bits[i : i + 1])
+        code_known(coder.stream(1), p1[i : i + 1], bits[i : i + 1])
         assert coder.finish() == coder.finish() == encode(p1[: i + 1], bits[: i + 1], 64)
 
 

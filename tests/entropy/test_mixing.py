@@ -24,6 +24,7 @@ from licodec.model.geometry import Geometry
 from licodec.model.pyramid import pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 
+from .loops import code_pass
 from .samples import CONFIG, GEOMETRIES, segments
 
 Passes = list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]
@@ -44,7 +45,7 @@ def random_passes(seed: int, sizes: list[int], sets: int, lengths: list[int]) ->
 def encode(model: BinaryModel, passes: Passes) -> bytes:
     coder = BitEncoder()
     for contexts, selector, bits in passes:
-        model.code(coder, contexts, selector, bits)
+        code_pass(model, coder, contexts, selector, bits)
     return coder.finish()
 
 
@@ -91,7 +92,7 @@ def test_all_models_learn_the_same(seed: int, sizes: list[int], sets: int, lengt
     with without_priors():
         slow = Model("", sizes, sets)
     for contexts, selector, bits in passes:
-        np.testing.assert_array_equal(decoder.code(fast, contexts, selector, None), bits)
+        np.testing.assert_array_equal(code_pass(decoder, fast, contexts, selector), bits)
         rows = list(zip(np.stack(contexts).T.tolist(), selector.tolist(), strict=True))
         assert slow.decode_all(slow_coder, rows) == bits.tolist()
     for a, b in zip(encoder.mixer, decoder.mixer, strict=True):
@@ -108,7 +109,7 @@ def test_shares_stay_in_their_bounds(bit: int) -> None:
     for value in (bit, 1 - bit):
         for _ in range(20):
             n = 1000
-            model.code(coder, [np.zeros(n, int)] * 3, np.zeros(n, int), np.full(n, value, np.int32))
+            code_pass(model, coder, [np.zeros(n, int)] * 3, np.zeros(n, int), np.full(n, value, np.int32))
             shares = model.mixer.shares
             assert 0 <= shares[:, :2].min() <= shares[:, :2].max() < 1 << kernels.SHARE_BITS
         assert (shares[:, 2] == kernels.MOST_SEEN).all()
@@ -117,7 +118,7 @@ def test_shares_stay_in_their_bounds(bit: int) -> None:
 
 def test_a_context_seen_once_leans_to_what_it_saw() -> None:
     model = BinaryModel([2])
-    model.code(BitEncoder(), [np.array([0])], np.array([0]), np.array([1], np.int32))
+    code_pass(model, BitEncoder(), [np.array([0])], np.array([0]), np.array([1], np.int32))
     assert model.probabilities(0)[0] > 0.6 > model.probabilities(0)[1] == 0.5
 
 
