@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.matching import Reference, match, to_bytes, whole
+from licodec.fit.motion_kernels import Other
 from licodec.fit.quadtree import OWN, Trees, best_trees
 from licodec.fit.refine import refine
 from licodec.jit import compiled
+from licodec.model.cosine import to_blocks
 from licodec.model.geometry import Floats
-from licodec.model.motion import LEVELS, LIMIT, Vectors, level_shapes, of_trees
+from licodec.model.motion import LEVELS, LIMIT, NODE, Vectors, level_shapes, of_trees
 
 Steps = list[npt.NDArray[np.int16]]
 
@@ -60,14 +62,12 @@ class FieldSearch:
                 of the two, or their mean.
             rates: estimated bits of the corrections.
         """
-        errors = np.empty((0, 0), np.int16)
-        if other is not None:
-            errors = whole(np.rint(self.luma - other).astype(np.int16))
-        costs, steps = self._trees(base, errors, share, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
+        known = _other(self.luma, other)
+        costs, steps = self._trees(base, known, share, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
         starts = np.zeros(costs.shape, np.uint8)
         asked = _in_trees((base != 0).any(axis=-1)) & (costs > self._bit_worth * _STILL_BITS)
         if asked.any():
-            others, still = self._trees(np.zeros_like(base), errors, share, rates, asked)
+            others, still = self._trees(np.zeros_like(base), known, share, rates, asked)
             starts |= others + self._bit_worth * _STILL_BITS < costs
             for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
                 np.copyto(step, instead, where=of_trees(starts, step.shape, depth)[..., None] != 0)
@@ -76,7 +76,7 @@ class FieldSearch:
     def _trees(
         self,
         base: Vectors,
-        errors: npt.NDArray[np.int16],
+        other: Other,
         share: float,
         rates: MotionRates,
         asked: npt.NDArray[np.bool_],
@@ -87,13 +87,13 @@ class FieldSearch:
         shapes = level_shapes(*self.luma.shape)
         own = tuple(_own_candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
         if self._refine:
-            refine(self._here, self._there, errors, base, own, asked, _LEAST_BITS * self._bit_worth / share)
+            refine(self._here, self._there, other, base, own, asked, _LEAST_BITS * self._bit_worth / share)
         steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
         costs = np.full(shapes[-1], np.inf, np.float32)
         best_trees(
             self._here,
             self._there,
-            errors,
+            other,
             base,
             own,
             steps,
@@ -109,6 +109,15 @@ class FieldSearch:
         return costs, list(steps)
 
 
+def _other(luma: Floats, prediction: Floats | None) -> Other:
+    """What another prediction leaves, if there is one."""
+    if prediction is None:
+        return Other(np.empty((0, 0), np.int16), np.empty((0, 0), np.int64))
+    errors = whole(np.rint(luma - prediction).astype(np.int16))
+    squares = np.square(to_blocks(errors, NODE), dtype=np.int64).sum(axis=(2, 3))
+    return Other(errors, squares)
+
+
 def _in_trees(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """[rows / 8, columns / 8] in which trees there is a cell."""
     rows, columns = (np.arange(0, n, 1 << (LEVELS - 1)) for n in cells.shape)
@@ -118,39 +127,39 @@ def _in_trees(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def _own_candidates(wanted: Vectors, rows: int, columns: int, reach: int) -> npt.NDArray[np.int32]:
     """[rows, columns, OWN, 2] of each node of reach x reach cells."""
     out = np.empty((rows, columns, OWN, 2), np.int32)
-    _gather(wanted, reach, np.empty((reach * reach, 2), np.int32), out)
+    _gather(wanted, reach, np.empty((2, reach * reach), np.int32), out)
     return out
 
 
 @compiled
 def _gather(wanted: Vectors, reach: int, cells: npt.NDArray[np.int32], out: npt.NDArray[np.int32]) -> None:
+    xs, ys = cells
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             n = 0
             for y in range(r * reach, min((r + 1) * reach, wanted.shape[0])):
                 for x in range(c * reach, min((c + 1) * reach, wanted.shape[1])):
-                    cells[n, 0], cells[n, 1] = wanted[y, x, 0], wanted[y, x, 1]
+                    xs[n], ys[n] = wanted[y, x, 0], wanted[y, x, 1]
                     n += 1
-            most = -1
+            most = np.int32(-1)
             for i in range(n):
-                alike = 0
+                alike, x, y = np.int32(0), xs[i], ys[i]
                 for j in range(n):
-                    alike += abs(cells[i, 0] - cells[j, 0]) + abs(cells[i, 1] - cells[j, 1]) <= 1
+                    alike += np.int32(abs(xs[j] - x) + abs(ys[j] - y) <= 1)
                 if alike > most:
                     most = alike
-                    out[r, c, 1, 0], out[r, c, 1, 1] = cells[i, 0], cells[i, 1]
-            for axis in range(2):
-                out[r, c, 0, axis] = _median(cells, n, axis)
+                    out[r, c, 1, 0], out[r, c, 1, 1] = x, y
+            out[r, c, 0, 0], out[r, c, 0, 1] = _median(xs, n), _median(ys, n)
 
 
 @compiled
-def _median(cells: npt.NDArray[np.int32], n: int, axis: int) -> np.int32:
-    """Of the first n, along an axis; of two the lower."""
+def _median(values: npt.NDArray[np.int32], n: int) -> np.int32:
+    """Of the first n; of two the lower."""
     for i in range(n):
-        below = upto = 0
+        below, upto, value = np.int32(0), np.int32(0), values[i]
         for j in range(n):
-            below += cells[j, axis] < cells[i, axis]
-            upto += cells[j, axis] <= cells[i, axis]
+            below += np.int32(values[j] < value)
+            upto += np.int32(values[j] <= value)
         if below <= (n - 1) // 2 < upto:
-            return cells[i, axis]
+            return value
     return np.int32(0)

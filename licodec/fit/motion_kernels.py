@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -132,26 +134,29 @@ def _offset(move: int, first: int, count: int, length: int) -> int:
     return min(max(move + BORDER, -first), length - count - first)
 
 
+class Other(NamedTuple):
+    """What the other of two predictions leaves of a picture; nothing at all if there is none."""
+
+    errors: npt.NDArray[np.int16]
+    """[rows, columns] as `Samples`."""
+    squares: Ints
+    """[rows / 8, columns / 8] their squares' sums over each cell."""
+
+
 @inlined
 def cell_errors(
-    luma: Samples,
-    there: Phases,
-    errors: npt.NDArray[np.int16],
-    base: Vectors,
-    row: int,
-    column: int,
-    dx: int,
-    dy: int,
-) -> tuple[float, float, float]:
-    """Squared error of a cell with a correction: of the mean of the other prediction and this one, of the other alone,
-    and of this one alone; without another one, thrice that of this one.
+    luma: Samples, there: Phases, other: Other, base: Vectors, row: int, column: int, dx: int, dy: int
+) -> tuple[int, int, int]:
+    """Squared error of a cell with a correction, times four: of the mean of the other prediction and this one, of the
+    other alone, and of this one alone; without another one, thrice that of this one.
     """
     x = min(max(base[row, column, 0] + dx, -LIMIT), LIMIT)
     y = min(max(base[row, column, 1] + dy, -LIMIT), LIMIT)
     v, u = row * NODE, column * NODE
-    row, column = v + _offset(y >> 2, v, NODE, there.shape[2]), u + _offset(x >> 2, u, NODE, there.shape[3])
-    if not errors.size:
-        alone = float(cell_error(luma, v, u, there, y & 3, x & 3, row, column))
+    down, right = v + _offset(y >> 2, v, NODE, there.shape[2]), u + _offset(x >> 2, u, NODE, there.shape[3])
+    if not other.errors.size:
+        alone = 4 * cell_error(luma, v, u, there, y & 3, x & 3, down, right)
         return alone, alone, alone
-    two, product, one = cell_products(luma, v, u, there, y & 3, x & 3, row, column, errors)
-    return (two + 2 * product + one) / 4, float(one), float(two)
+    two, product = cell_products(luma, v, u, there, y & 3, x & 3, down, right, other.errors)
+    one = other.squares[row, column]
+    return two + 2 * product + one, 4 * one, 4 * two

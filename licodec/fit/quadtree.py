@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Phases, Samples, cell_errors
+from licodec.fit.motion_kernels import Other, Phases, Samples, cell_errors
 from licodec.jit import compiled, inlined
 from licodec.model.geometry import BLEND, Floats
 from licodec.model.motion import LEVELS, NODE, Vectors
@@ -38,6 +38,8 @@ class Trees(NamedTuple):
 
     sums: npt.NDArray[np.int32]
     """[depths, rows, columns, candidates, 2], of which `_count(depth)` count."""
+    first: npt.NDArray[np.int32]
+    """[depths, rows, columns, candidates] the first candidate that is the same: no other is looked at."""
     cells: Floats
     """[WAYS, rows, columns, candidates] cost of a cell with each way of blending."""
     leaf: Floats
@@ -57,6 +59,7 @@ class Trees(NamedTuple):
         shape = (LEVELS, 1 << (LEVELS - 1), 1 << (LEVELS - 1), _ALL)
         return Trees(
             np.zeros((*shape, 2), np.int32),
+            np.zeros(shape, np.int32),
             np.zeros((WAYS, *shape[1:]), np.float32),
             np.zeros(shape, np.float32),
             np.zeros(shape, np.float32),
@@ -70,7 +73,7 @@ class Trees(NamedTuple):
 def best_trees(
     luma: Samples,
     there: Phases,
-    errors: npt.NDArray[np.int16],
+    other: Other,
     base: Vectors,
     own: tuple[npt.NDArray[np.int32], ...],
     steps: tuple[npt.NDArray[np.int16], ...],
@@ -85,12 +88,11 @@ def best_trees(
 ) -> None:
     """Set the corrections `steps` of the trees `asked` for, finest level first, and these trees' `costs`.
 
-    errors: of the other prediction, `whole` as `luma` is, or nothing if there is none; before `trees`: the fields of
-    `MotionRates`.
+    Before `trees`: the fields of `MotionRates`.
     """
     size = 1 << (LEVELS - 1)
-    sums, cells, leaf, best, chosen, picked, split = trees
-    ways = WAYS if errors.size else 1
+    sums, first, cells, leaf, best, chosen, picked, split = trees
+    ways = WAYS if other.errors.size else 1
     for r in range(own[LEVELS - 1].shape[0]):
         for c in range(own[LEVELS - 1].shape[1]):
             if not asked[r, c]:
@@ -99,42 +101,58 @@ def best_trees(
                 side = size >> d
                 for y in range(side):
                     for x in range(side):
-                        _gather(sums, own[d], d, r * side + y, c * side + x, y, x)
+                        _gather(sums, first, own[d], d, r * side + y, c * side + x, y, x)
             for y in range(size):
                 for x in range(size):
                     _cell_costs(
-                        luma, there, errors, base, sums, cells, r * size + y, c * size + x, y, x, share, bit_worth
+                        luma,
+                        there,
+                        other,
+                        base,
+                        sums,
+                        first,
+                        cells,
+                        r * size + y,
+                        c * size + x,
+                        y,
+                        x,
+                        share,
+                        bit_worth,
                     )
-            _add_up(cells, leaf, ways, bit_worth)
+            _add_up(cells, first, leaf, ways, bit_worth)
             for d in range(1, LEVELS):
                 side = size >> d
                 for y in range(side):
                     for x in range(side):
                         for i in range(_count(d)):
+                            if first[d, y, x, i] != i:
+                                continue
                             if d > 1:
                                 parts = _parts(
-                                    sums, best[d - 1], chosen[d - 1], d, y, x, i, bit_worth, nonzero, magnitude
+                                    sums, first, best[d - 1], chosen[d - 1], d, y, x, i, bit_worth, nonzero, magnitude
                                 )
                             else:
                                 parts = _blended_parts(
-                                    sums, cells, chosen[0], picked, y, x, i, ways, bit_worth, nonzero, magnitude
+                                    sums, first, cells, chosen[0], picked, y, x, i, ways, bit_worth, nonzero, magnitude
                                 )
                             parts += bit_worth * divided[d, 1]
                             whole = leaf[d, y, x, i] + bit_worth * divided[d, 0]
                             split[d, y, x, i] = parts < whole
                             best[d, y, x, i] = min(parts, whole)
             top = LEVELS - 1
-            first, least = 0, 3e38
+            root, least = 0, 3e38
             for i in range(_count(top)):
+                if first[top, 0, 0, i] != i:
+                    continue
                 cost = best[top, 0, 0, i] + bit_worth * _bits(
                     sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1], nonzero[top], magnitude[top]
                 )
                 if cost < least:
-                    first, least = i, cost
+                    root, least = i, cost
             costs[r, c] = least
             # From the root down: what was chosen given what was chosen above.
-            chosen[top, 0, 0, 0] = first
-            steps[top][r, c, 0], steps[top][r, c, 1] = sums[top, 0, 0, first, 0], sums[top, 0, 0, first, 1]
+            chosen[top, 0, 0, 0] = root
+            steps[top][r, c, 0], steps[top][r, c, 1] = sums[top, 0, 0, root, 0], sums[top, 0, 0, root, 1]
             for d in range(top, 0, -1):
                 side = size >> d
                 for y in range(2 * side):
@@ -160,27 +178,40 @@ def _count(d: int) -> int:
 
 @compiled
 def _gather(
-    sums: npt.NDArray[np.int32], own: npt.NDArray[np.int32], d: int, row: int, column: int, y: int, x: int
+    sums: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int32],
+    own: npt.NDArray[np.int32],
+    d: int,
+    row: int,
+    column: int,
+    y: int,
+    x: int,
 ) -> None:
     """Candidates of a node: those of the node above, then its own."""
     above = _count(d + 1)
     if d < LEVELS - 1:
         for k in range(above):
+            first[d, y, x, k] = first[d + 1, y // 2, x // 2, k]
             for axis in range(2):
                 sums[d, y, x, k, axis] = sums[d + 1, y // 2, x // 2, k, axis]
     inside = row < own.shape[0] and column < own.shape[1]
-    for k in range(OWN if d else 1):
+    for k in range(above, above + (OWN if d else 1)):
         for axis in range(2):
-            sums[d, y, x, above + k, axis] = own[row, column, k, axis] if inside else 0
+            sums[d, y, x, k, axis] = own[row, column, k - above, axis] if inside else 0
+        i = 0
+        while sums[d, y, x, i, 0] != sums[d, y, x, k, 0] or sums[d, y, x, i, 1] != sums[d, y, x, k, 1]:
+            i += 1
+        first[d, y, x, k] = i
 
 
 @compiled
 def _cell_costs(
     luma: Samples,
     there: Phases,
-    errors: npt.NDArray[np.int16],
+    other: Other,
     base: Vectors,
     sums: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int32],
     cells: Floats,
     row: int,
     column: int,
@@ -194,18 +225,11 @@ def _cell_costs(
         cells[:, y, x] = 0
         return
     for i in range(_ALL):
-        known = -1
-        for j in range(i):
-            if sums[0, y, x, i, 0] == sums[0, y, x, j, 0] and sums[0, y, x, i, 1] == sums[0, y, x, j, 1]:
-                known = j
-                break
-        if known >= 0:
-            for way in range(WAYS):
-                cells[way, y, x, i] = cells[way, y, x, known]
+        if first[0, y, x, i] != i:
             continue
-        found = cell_errors(luma, there, errors, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
-        for way in range(WAYS if errors.size else 1):
-            cells[way, y, x, i] = _cost(share * found[way], bit_worth)
+        found = cell_errors(luma, there, other, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
+        for way in range(WAYS if other.errors.size else 1):
+            cells[way, y, x, i] = _cost(share / 4 * found[way], bit_worth)
 
 
 @inlined
@@ -216,12 +240,14 @@ def _cost(error: float, bit_worth: float) -> float:
 
 
 @compiled
-def _add_up(cells: Floats, leaf: Floats, ways: int, bit_worth: float) -> None:
+def _add_up(cells: Floats, first: npt.NDArray[np.int32], leaf: Floats, ways: int, bit_worth: float) -> None:
     """Costs of nodes that are not split: of their blocks, each blended the best way."""
     leaf[1:] = 0
     for y in range(leaf.shape[1] // 2):
         for x in range(leaf.shape[2] // 2):
             for i in range(_count(1)):
+                if first[1, y, x, i] != i:
+                    continue
                 least = 3e38
                 for way in range(ways):
                     cost = cells[way, 2 * y, 2 * x, i] + cells[way, 2 * y, 2 * x + 1, i]
@@ -240,6 +266,7 @@ def _way_price(way: int, bit_worth: float) -> float:
 @compiled
 def _blended_parts(
     sums: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int32],
     cells: Floats,
     chosen: npt.NDArray[np.int32],
     picked: npt.NDArray[np.int32],
@@ -252,11 +279,13 @@ def _blended_parts(
     magnitude: Floats,
 ) -> float:
     """Cost of a block's cells with vectors of their own, blended the best way; their candidates are `chosen`."""
-    first = second = third = np.float32(0)
+    mean = one = other = np.float32(0)
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             a = b = c = np.float32(3e38)
             for j in range(_ALL):
+                if first[0, v, u, j] != j:
+                    continue
                 price = _price(sums, 1, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
                 if cells[0, v, u, j] + price < a:
                     a, picked[0, v, u] = cells[0, v, u, j] + price, j
@@ -265,13 +294,13 @@ def _blended_parts(
                         b, picked[1, v, u] = cells[1, v, u, j] + price, j
                     if cells[2, v, u, j] + price < c:
                         c, picked[2, v, u] = cells[2, v, u, j] + price, j
-            first, second, third = first + a, second + b, third + c
-    way, least = 0, first
+            mean, one, other = mean + a, one + b, other + c
+    way, least = 0, mean
     if ways > 1:
-        if second + _way_price(1, bit_worth) < least:
-            way, least = 1, second + _way_price(1, bit_worth)
-        if third + _way_price(2, bit_worth) < least:
-            way, least = 2, third + _way_price(2, bit_worth)
+        if one + _way_price(1, bit_worth) < least:
+            way, least = 1, one + _way_price(1, bit_worth)
+        if other + _way_price(2, bit_worth) < least:
+            way, least = 2, other + _way_price(2, bit_worth)
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             chosen[v, u, i] = picked[way, v, u]
@@ -281,6 +310,7 @@ def _blended_parts(
 @inlined
 def _parts(
     sums: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int32],
     costs: Floats,
     chosen: npt.NDArray[np.int32],
     d: int,
@@ -297,6 +327,8 @@ def _parts(
         for u in range(2 * x, 2 * x + 2):
             least = 3e38
             for j in range(_count(d - 1)):
+                if first[d - 1, v, u, j] != j:
+                    continue
                 cost = costs[v, u, j] + _price(sums, d, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
                 if cost < least:
                     least, chosen[v, u, i] = cost, j

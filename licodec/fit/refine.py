@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Phases, Samples, cell_errors
+from licodec.fit.motion_kernels import Other, Phases, Samples, cell_errors
 from licodec.fit.quadtree import OWN
 from licodec.jit import compiled, inlined
 from licodec.model.motion import LEVELS, Vectors
 
 _WALKS = 4
 """Steps of a candidate at most."""
+_FAR = 1 << 62
 
 
 @compiled
 def refine(
     luma: Samples,
     there: Phases,
-    errors: npt.NDArray[np.int16],
+    other: Other,
     base: Vectors,
     own: tuple[npt.NDArray[np.int32], ...],
     asked: npt.NDArray[np.bool_],
@@ -30,36 +31,55 @@ def refine(
     above, and of none at all, and goes on in single steps. In the trees `asked` for, and where a cell's mean squared
     error, added up, is not below `enough`.
     """
-    for d in range(LEVELS - 1, 0, -1):
-        nodes, last, up = own[d], OWN - 1, LEVELS - 1 - d
-        for r in range(nodes.shape[0]):
-            for c in range(nodes.shape[1]):
-                if not asked[r >> up, c >> up]:
-                    continue
-                x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
-                best = _node_error(luma, there, errors, base, d, r, c, x, y, 3e38)
-                if best < enough * (1 << 2 * d):
-                    continue
-                for k in range(5):
-                    nx, ny = _beginning(own, d, r, c, k)
-                    if nx != x or ny != y:
-                        found = _node_error(luma, there, errors, base, d, r, c, nx, ny, best)
-                        if found < best:
-                            best, x, y = found, nx, ny
-                bx, by = x, y
-                for _ in range(_WALKS):
-                    cx, cy = x, y
-                    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                        # Not back to where it came from.
-                        if cx + dx == bx and cy + dy == by:
-                            continue
-                        found = _node_error(luma, there, errors, base, d, r, c, cx + dx, cy + dy, best)
-                        if found < best:
-                            best, x, y = found, cx + dx, cy + dy
-                    if x == cx and y == cy:
-                        break
-                    bx, by = cx, cy
-                nodes[r, c, last, 0], nodes[r, c, last, 1] = x, y
+    # Tree by tree: what one reads of the reference stays in the processor's cache.
+    for row in range(asked.shape[0]):
+        for column in range(asked.shape[1]):
+            if not asked[row, column]:
+                continue
+            for d in range(LEVELS - 1, 0, -1):
+                side = 1 << (LEVELS - 1 - d)
+                for r in range(row * side, min((row + 1) * side, own[d].shape[0])):
+                    for c in range(column * side, min((column + 1) * side, own[d].shape[1])):
+                        _refine_node(luma, there, other, base, own, d, r, c, enough)
+
+
+@compiled
+def _refine_node(
+    luma: Samples,
+    there: Phases,
+    other: Other,
+    base: Vectors,
+    own: tuple[npt.NDArray[np.int32], ...],
+    d: int,
+    r: int,
+    c: int,
+    enough: float,
+) -> None:
+    nodes, last = own[d], OWN - 1
+    x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
+    best = _node_error(luma, there, other, base, d, r, c, x, y, _FAR)
+    if best < 4 * enough * (1 << 2 * d):
+        return
+    for k in range(5):
+        nx, ny = _beginning(own, d, r, c, k)
+        if nx != x or ny != y:
+            found = _node_error(luma, there, other, base, d, r, c, nx, ny, best)
+            if found < best:
+                best, x, y = found, nx, ny
+    bx, by = x, y
+    for _ in range(_WALKS):
+        cx, cy = x, y
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            # Not back to where it came from.
+            if cx + dx == bx and cy + dy == by:
+                continue
+            found = _node_error(luma, there, other, base, d, r, c, cx + dx, cy + dy, best)
+            if found < best:
+                best, x, y = found, cx + dx, cy + dy
+        if x == cx and y == cy:
+            break
+        bx, by = cx, cy
+    nodes[r, c, last, 0], nodes[r, c, last, 1] = x, y
 
 
 @inlined
@@ -83,20 +103,23 @@ def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k
 def _node_error(
     luma: Samples,
     there: Phases,
-    errors: npt.NDArray[np.int16],
+    other: Other,
     base: Vectors,
     d: int,
     r: int,
     c: int,
     x: int,
     y: int,
-    limit: float,
-) -> float:
-    """Squared error of the cells of a node with a correction, each blended its best way; over `limit` not exact."""
-    total, reach = 0.0, 1 << d
+    limit: int,
+) -> int:
+    """Squared error of the cells of a node with a correction, times four, each blended its best way; over `limit` not
+    exact.
+    """
+    total, reach = 0, 1 << d
     for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
         for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
-            total += min(cell_errors(luma, there, errors, base, row, column, x, y))
+            mean, one, two = cell_errors(luma, there, other, base, row, column, x, y)
+            total += min(mean, one, two)
             if total > limit:
                 return total
     return total

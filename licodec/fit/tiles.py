@@ -92,7 +92,7 @@ cell_error = intrinsic(_error(NODE, NODE))
 def cell_products(
     typing: Any, here: Any, y: Any, x: Any, there: Any, v: Any, u: Any, row: Any, column: Any, errors: Any
 ) -> Any:
-    """(sum d d, sum d e, sum e e) of a cell as `cell_error` takes it, int64.
+    """(sum d d, sum d e) of a cell as `cell_error` takes it, int64.
 
     d: error of this prediction; e: errors[y:, x:] [rows, columns] int16, of another one.
     """
@@ -102,12 +102,8 @@ def cell_products(
         b = _Plane(context, builder, signature.args[3], args[3], args[4:8])
         c = _Plane(context, builder, signature.args[8], args[8], args[1:3])
         pairs = [(builder.sub(a.row(r, NODE), b.row(r, NODE)), c.row(r, NODE)) for r in range(NODE)]
-        sums = (
-            [_products(builder, d, d) for d, _ in pairs],
-            [_products(builder, d, e) for d, e in pairs],
-            [_products(builder, e, e) for _, e in pairs],
-        )
+        sums = [_products(builder, d, d) for d, _ in pairs], [_products(builder, d, e) for d, e in pairs]
         return context.make_tuple(builder, signature.return_type, [_total(builder, rows) for rows in sums])
 
     place = (types.int64,)
-    return types.UniTuple(types.int64, 3)(here, *place * 2, there, *place * 4, errors), generate
+    return types.UniTuple(types.int64, 2)(here, *place * 2, there, *place * 4, errors), generate
