@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -62,6 +62,19 @@ def split_groups(frames: int, distance: int) -> tuple[int, ...]:
     return (distance,) * whole + ((rest,) if rest else ())
 
 
+def with_next_anchor(batches: Sequence[list[Picture]]) -> Iterator[tuple[list[Picture], list[Picture]]]:
+    """Batches in coding order, each with what is to be decided on besides.
+
+    Anchors and the pictures between two of them are alone in their batches, where half of an encode is spent. The next
+    anchor is predicted from what is known before any picture between the last two: it keeps the second thread busy.
+    """
+    anchors = deque(batch for batch in batches if batch[0].level == 1)
+    for batch in batches:
+        if batch[0].level == 1:
+            anchors.popleft()
+        yield batch, anchors[0] if batch[0].level == 2 and anchors else []
+
+
 class SegmentFit:
     """State of one segment's fit; `symbols` is complete after `code`."""
 
@@ -75,14 +88,14 @@ class SegmentFit:
         preset: Preset,
         *,
         seed: int = 0,
-        learning: bool = True,
+        looking_ahead: bool = False,
     ) -> None:
-        """`learning`: decide by what the entropy models have learnt, and not only by the shipped ones."""
+        """`looking_ahead`: decide by the shipped entropy models, and keep what `importance` is found from."""
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset, self._seed = quality, preset, seed
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry, config)
-        self._bits = BitEncoder() if learning else None
+        self._bits = None if looking_ahead else BitEncoder()
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
         self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
@@ -137,24 +150,29 @@ class SegmentFit:
                 done(picture)
 
         threads, before = max(1, cv2.getNumThreads()), list[Picture]()
+        begun: dict[int, Future[Content[Floats]]] = {}
         jobs: list[Future[Content[Floats]]] = []
         # NumPy's own threads would only get into the way of these.
         blas = threadpool_limits(1, user_api="blas")
         with blas, ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
-            for batch in pyramid(self.symbols.groups, self._geometry.batch):
-                pictures.update({p.frame: p for p in batch})
+            for batch, ahead in with_next_anchor(pyramid(self.symbols.groups, self._geometry.batch)):
+                new = [picture for picture in (*batch, *ahead) if picture.frame not in begun]
+                pictures.update({p.frame: p for p in new})
                 # What this batch's motion is found by does not know yet of the batch before, which is coded meanwhile.
-                rates = behind.submit(self._motion_rates, batch[0].level)
+                rates = {level: behind.submit(self._motion_rates, level) for level in {p.level for p in new}}
                 coded = behind.submit(self._learn, before, jobs)
                 if threads == 1:
                     coded.result()
-                jobs = []
-                for picture in batch:
+                for picture in new:
                     while len(under_way) > threads or any(r not in taken for r in picture.refs):
                         take()
                     references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
-                    jobs.append(pool.submit(self._code_picture, picture, contents, references, rates, coded, crops))
-                    under_way.append((picture, jobs[-1]))
+                    begun[picture.frame] = pool.submit(
+                        self._code_picture, picture, contents, references, rates[picture.level], coded, crops
+                    )
+                    under_way.append((picture, begun[picture.frame]))
+                # Of the next anchor, too: while it is decided on, the models that it asks must not learn.
+                jobs = [begun.pop(p.frame) for p in batch] + [begun[p.frame] for p in ahead]
                 before = batch
             while under_way:
                 take()
@@ -199,9 +217,9 @@ class SegmentFit:
         content = self._renderer.reconstruct(prediction, fields, symbols, steps)
         if not known:
             content = replace(content, planes=self._fit_filters(picture, source, content.planes, steps))
-        self._passed_on[picture.frame] = cell_errors(source[0] - content.planes[0]) / cell_errors(
-            source[0] - prediction.planes[0]
-        )
+        if self._bits is None:
+            left, expected = (cell_errors(source[0] - planes[0]) for planes in (content.planes, prediction.planes))
+            self._passed_on[picture.frame] = left / expected
         if crops is not None:
             # The network is to give the source back, noise and all.
             crops.add(picture.frame, original, content.planes, content.apart, content.residual)
@@ -265,7 +283,7 @@ class SegmentFit:
         return self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
 
     def importance(self) -> Importance:
-        """What hangs on each cell of each picture, after `code`."""
+        """What hangs on each cell of each picture, after `code` that looked ahead."""
         blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
         return propagate(self._pictures, self._passed_on, self._motion, blends)
 
@@ -367,7 +385,7 @@ def look_ahead(
         groups,
         finer,
         replace(preset, sweeps=1, rounds=1, refine=False, denoise=False, intra=-1),
-        learning=False,
+        looking_ahead=True,
     )
     fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
     node_rows, node_columns = geometry.node_shapes[0]
@@ -405,17 +423,18 @@ def fit_segment(
             )
         )
     crops = CropSet(geometry, frames, seed, fit.training_steps) if preset.steps else None
-    ends = list(itertools.accumulate(fit.symbols.groups, initial=0))
-    done, saved = 0, time.monotonic()
+    ends = list(itertools.accumulate(fit.symbols.groups))
+    done, kept, saved = set[int](), 0, time.monotonic()
 
     def picture_done(picture: Picture) -> None:
-        nonlocal done, saved
-        done += 1
-        report("code", done, frames)
-        # All pictures up to an anchor are coded when their count says so: groups are coded one after the other.
-        if save_partial and done - 1 in ends and time.monotonic() - saved > _SAVE_EVERY:
-            save_partial(fit.partial(ends.index(done - 1)))
-            saved = time.monotonic()
+        nonlocal kept, saved
+        done.add(picture.frame)
+        report("code", len(done), frames)
+        if save_partial and time.monotonic() - saved > _SAVE_EVERY:
+            whole = sum(done.issuperset(range(end + 1)) for end in ends)
+            if whole > kept:
+                save_partial(fit.partial(whole))
+                kept, saved = whole, time.monotonic()
 
     fit.code(crops, picture_done)
     if crops is None or not fit.network_may_pay():
