@@ -25,15 +25,13 @@ from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.settings import Progress
 from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
-from licodec.runtime import in_order, sharing_threads, use_threads
+from licodec.runtime import in_order, pictures_at_once, sharing_threads, use_threads
 from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
 
 _MAX_FPS = 1000
 _TICKS = 90_000
-_SAMPLES_AT_ONCE = 1 << 25
-"""Of pictures made at once: about a GiB with all that they are made of."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,9 @@ def decode(
         out_info = _output_info(video, view, settings)
         whole = not settings.at and settings.start is None and settings.duration is None
         streams = video.other_streams() if settings.copy_streams and whole else None
-        pictures = _pictures_at_once(video, out_info, times.count, threads)
+        # A GPU makes one after the other.
+        samples = max(i.width * i.height for i in (out_info, video.info))
+        pictures = pictures_at_once(samples, times.count, threads) if video.device == "cpu" else 1
         count = 0
         with (
             sharing_threads(threads // pictures),
@@ -159,15 +159,6 @@ def decode(
             tuple(video.problems),
             video.stood_in,
         )
-
-
-def _pictures_at_once(video: Video, info: VideoInfo, frames: int, threads: int) -> int:
-    """How many pictures are made at once, each with its share of the threads.
-
-    A picture is made in many short steps, of which few gain from a second thread. A GPU does one after the other.
-    """
-    room = _SAMPLES_AT_ONCE // max(info.width * info.height, video.info.width * video.info.height)
-    return 1 if video.device != "cpu" else max(1, min(threads, frames, room))
 
 
 def _view(info: VideoInfo, settings: DecodeSettings) -> View:

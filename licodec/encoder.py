@@ -39,11 +39,11 @@ from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import from_working, to_working
 from licodec.profiles import check_compute, open_player
-from licodec.runtime import pick_device, release_memory, use_threads
+from licodec.runtime import in_order, pick_device, pictures_at_once, release_memory, sharing_threads, use_threads
 from licodec.semantics.embedder import Embedder
 from licodec.semantics.providers import open_embedder
 from licodec.semantics.teacher import Lesson, Teacher, check_weight
-from licodec.video.info import Frame, VideoInfo
+from licodec.video.info import Frame, Plane, VideoInfo
 from licodec.video.output import reserved_output
 from licodec.video.sink import same_file
 from licodec.video.source import VideoSource, open_source
@@ -113,12 +113,12 @@ def encode(
     if settings.semantics_weight is not None:
         check_weight(settings.semantics_weight)
     device = pick_device(settings.device)
-    use_threads(settings.threads)
+    threads = use_threads(settings.threads)
     if embedder is None and settings.semantics is not None:
         embedder = open_embedder(settings.semantics, device)
     with reserved_output(path), open_source(input) as source:
         teacher = Teacher(embedder, source.info, settings.semantics_weight) if embedder else None
-        job = _Job(source, settings, device, progress, teacher)
+        job = _Job(source, settings, device, threads, progress, teacher)
         checkpoint = None
         if str(input) != "-":
             identity = settings.describe() + (f" {embedder.fingerprint!r}" if embedder else "")
@@ -172,10 +172,11 @@ class _Job:
         source: VideoSource,
         settings: EncodeSettings,
         device: str,
+        threads: int,
         progress: Callable[[Progress], None] | None,
         teacher: Teacher | None,
     ) -> None:
-        self._source, self._settings, self._progress = source, settings, progress
+        self._source, self._settings, self._threads, self._progress = source, settings, threads, progress
         self.teacher = teacher
         self.semantics_bytes = 0
         self.semantics_cosine: float | None = None
@@ -379,15 +380,20 @@ class _Job:
         where = f"segment {index} just made"
         player = open_player(payload, self.conf, info, len(frames), where, limits=self._settings.limits)
         out = np.zeros((len(frames), len(info.plane_shapes)))
-        for i, frame in enumerate(frames):
-            source = to_working(frame.planes, info)
+
+        def made(i: int) -> tuple[tuple[Plane, ...], list[float]]:
             # What a viewer gets: rounded, and clipped to the bit depth.
             decoded = from_working(player.render(i), info)
-            if lesson:
-                lesson.see(i, decoded)
-            shown = to_working(decoded, info)
-            out[i] = [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
-            report("check", i + 1, len(frames))
+            source, shown = to_working(frames[i].planes, info), to_working(decoded, info)
+            return decoded, [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
+
+        count = pictures_at_once(info.width * info.height, len(frames), self._threads)
+        with sharing_threads(self._threads // count):
+            for i, (decoded, error) in enumerate(in_order(made, range(len(frames)), count, count + 1)):
+                if lesson:
+                    lesson.see(i, decoded)
+                out[i] = error
+                report("check", i + 1, len(frames))
         # On the 8-bit scale ten bits reach 255.75: scaled so that the peak is 255 at any depth.
         return out * (255 * 2 ** (info.bit_depth - 8) / (2**info.bit_depth - 1)) ** 2
 

@@ -19,6 +19,8 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 MAX_THREADS = 1024
+_SAMPLES_AT_ONCE = 1 << 25
+"""Of pictures made at once: about a GiB with all that they are made of."""
 
 
 def use_threads(threads: int | None) -> int:
@@ -32,6 +34,14 @@ def use_threads(threads: int | None) -> int:
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
     return count
+
+
+def pictures_at_once(samples: int, pictures: int, threads: int) -> int:
+    """How many pictures of so many samples are to be made at once on a CPU, each with its share of the threads.
+
+    A picture is made in many short steps, of which few gain from a second thread.
+    """
+    return max(1, min(threads, pictures, _SAMPLES_AT_ONCE // samples))
 
 
 @contextmanager

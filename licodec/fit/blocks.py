@@ -152,7 +152,11 @@ def _cheapest(
         if largest > 0.55:
             found[:] = 0
             kept, i = np.float32(0), 0
-            while i < length:
+            # Behind the last level that is not zero a longer block only costs more.
+            last = length - 1
+            while abs(x[b, scan[last, 1] * size + scan[last, 2]]) < 0.5:
+                last -= 1
+            while i <= last:
                 d = scan[i, 0]
                 while i < length and scan[i, 0] == d:
                     v, u = scan[i, 1], scan[i, 2]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from licodec.fit.blocks import Blocks, Bytes, Floats, Ints, Levels, Places, Terms
 from licodec.fit.threads import each
@@ -51,13 +52,7 @@ def try_intra(
     each size index [down, across] the costs that are to be beaten; first: whether all blocks will be intra, so that
     only those before one are known.
     """
-    worth = [
-        (cost > _LEAST_BITS)
-        & (_errors(source - prediction, size) > _LEAST_ERROR * _variances(source, size))
-        & (size * np.arange(cost.shape[0]) < shape[0])[:, None]
-        & (size * np.arange(cost.shape[1]) < shape[1])
-        for cost, size in zip(inter, SIZES, strict=True)
-    ]
+    worth = _worth_a_trial(source, prediction, shape, inter)
     known = np.full((source.shape[1] // QUARTER, source.shape[2] // QUARTER), PLANAR if first else INTER, np.uint8)
 
     def tried(s: int) -> IntraBlocks:
@@ -86,19 +81,25 @@ def try_intra(
     return [blocks for found in each(lambda part: part(), (smaller, larger)) for blocks in found]
 
 
-def _errors(planes: Floats, size: int) -> Floats:
-    """[down, across] mean squares of the blocks of all planes, added."""
-    return np.sum([_means(np.square(plane), size) for plane in planes], axis=0)
+def _worth_a_trial(
+    source: Floats, prediction: Floats, shape: tuple[int, int], inter: list[Floats]
+) -> list[npt.NDArray[np.bool_]]:
+    """For each size index [down, across] which blocks: dear ones of which references leave much."""
+    found = []
+    means = [_smaller(planes, QUARTER) for planes in (source, np.square(source), np.square(source - prediction))]
+    for cost, size in zip(inter, SIZES, strict=True):
+        mean, square, error = means
+        down, across = (size * np.arange(count) < length for count, length in zip(cost.shape, shape, strict=True))
+        much = error.sum(axis=0) > _LEAST_ERROR * (square - np.square(mean)).sum(axis=0)
+        found.append((cost > _LEAST_BITS) & much & down[:, None] & across)
+        means = [_smaller(planes, 2) for planes in means] if size < SIZES[-1] else means
+    return found
 
 
-def _variances(planes: Floats, size: int) -> Floats:
-    """[down, across] variances of the blocks of all planes, added."""
-    return _errors(planes, size) - np.sum([np.square(_means(plane, size)) for plane in planes], axis=0)
-
-
-def _means(plane: Floats, size: int) -> Floats:
-    rows, columns = plane.shape
-    return cv2.resize(plane, (columns // size, rows // size), interpolation=cv2.INTER_AREA)
+def _smaller(planes: Floats, factor: int) -> Floats:
+    """[planes, rows / factor, columns / factor] means of squares of samples."""
+    shape = planes.shape[2] // factor, planes.shape[1] // factor
+    return np.stack([cv2.resize(plane, shape, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 def code_intra(

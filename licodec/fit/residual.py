@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from licodec.fit.threads import each
 from licodec.model.cosine import CELL, SIZES, forward, inverse, to_blocks
 from licodec.model.geometry import PEAK
 from licodec.model.intra import INTER, QUARTER
+from licodec.model.symbols import SparseLevels
 from licodec.quant.steps import coefficients_of
+from licodec.render.blocks import occupied
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ def quantise(
     levels = np.zeros(source.shape, np.int16)
     if intra:
         # What is around a block is not known before that is coded: it will be about what it is without intra blocks.
-        plain = np.zeros(source.shape, np.float32)
+        plain = np.zeros(source.shape, np.int16)
         for s, blocks in enumerate(inter):
             _put(blocks.plain, plain, s, _of_size(sizes, s))
-        made = np.clip(prediction + _inverse(plain * np.float32(terms.step), sizes), 0, PEAK)
+        made = np.clip(prediction + _samples(plain, sizes, lambda levels: levels * np.float32(terms.step)), 0, PEAK)
         tried = try_intra(made, source, prediction, shape, costs, terms, first)
         costs = [np.minimum(cost, trial.cost) for cost, trial in zip(costs, tried, strict=True)]
         sizes = _cheapest_tree(costs, terms.rates)
@@ -69,7 +72,9 @@ def quantise(
         chosen = _of_size(sizes, s) & (modes[::n, ::n] == INTER)
         to_blocks(levels, SIZES[s])[:, chosen] = blocks.levels(np.flatnonzero(chosen))
     if modes.any():
-        made = np.clip(prediction + _inverse(coefficients_of(levels, terms.step), sizes), 0, PEAK)
+        made = np.clip(
+            prediction + _samples(levels, sizes, lambda levels: coefficients_of(levels, terms.step)), 0, PEAK
+        )
         code_intra(made, source, shape, sizes, modes, levels, terms)
     return Coded(sizes, modes, levels)
 
@@ -99,16 +104,17 @@ def _of_size(sizes: Bytes, s: int) -> npt.NDArray[np.bool_]:
     return found.repeat(n, axis=0).repeat(n, axis=1)
 
 
-def _put(blocks: Levels, planes: Floats, s: int, chosen: npt.NDArray[np.bool_]) -> None:
+def _put(blocks: Levels, planes: Levels, s: int, chosen: npt.NDArray[np.bool_]) -> None:
     """Blocks of a size index, those that are `chosen` [down, across] of all of them, into planes."""
     size = SIZES[s]
     to_blocks(planes, size)[:, chosen] = blocks.reshape(len(planes), *chosen.shape, size, size)[:, chosen]
 
 
-def _inverse(coefficients: Floats, sizes: Bytes) -> Floats:
-    """[planes, rows, columns] the samples of blocks of these sizes."""
-    out = np.zeros(coefficients.shape, np.float32)
-    for s, size in enumerate(SIZES):
-        chosen = _of_size(sizes, s)
-        to_blocks(out, size)[:, chosen] = inverse(to_blocks(coefficients, size)[:, chosen])
+def _samples(levels: Levels, sizes: Bytes, coefficients_of: Callable[[Levels], Floats]) -> Floats:
+    """[planes, rows, columns] what blocks of these sizes hold."""
+    out = np.zeros(levels.shape, np.float32)
+    for blocks in occupied(sizes, SparseLevels.of(levels), (0, 0), levels.shape[1:]):
+        coefficients = np.zeros((blocks.place.shape[1], blocks.size, blocks.size), np.float32)
+        coefficients.reshape(-1)[blocks.index] = coefficients_of(blocks.value)
+        to_blocks(out, blocks.size)[tuple(blocks.place)] = inverse(coefficients)
     return out
