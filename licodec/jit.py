@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,7 +47,21 @@ def _compiled(function: _Function, **more: bool) -> _Function:
     if cached is not function:
         kept = cached._cache._cache_file  # type: ignore[attr-defined]
         kept._source_stamp = (kept._source_stamp, *_stamps(function.__globals__, {function.__module__}))
+        kept.save = partial(_keep, kept)
     return cached
+
+
+def _keep(kept: Any, key: object, data: object) -> None:
+    """Write code, and where it is to the index.
+
+    numba numbers the files of a function. Two processes at once may take the same number for different types; what the
+    index says last would then find the code of the other.
+    """
+    named = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    index = kept._load_index()
+    index[key] = f"{Path(kept._index_name).stem}.{named}.nbc"
+    kept._save_data(index[key], data)
+    kept._save_index(index)
 
 
 def _stamps(names: dict[str, Any], seen: set[str]) -> list[tuple[str, int, int]]:

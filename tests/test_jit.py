@@ -39,7 +39,7 @@ print(calling(1), sum(calling.stats.cache_hits.values()))
 
 
 def run(where: Path) -> list[int]:
-    """What `calling(1)` is, and how often it was found on disk."""
+    """The numbers that `main.py` prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", str(where), *sys.path])}
     done = subprocess.run(
         [sys.executable, str(where / "main.py")], env=environment, capture_output=True, text=True, check=True
@@ -56,6 +56,34 @@ def test_what_is_kept_is_made_anew_when_a_called_file_changes(tmp_path: Path) ->
     assert run(tmp_path) == [2, 1]
     (tmp_path / "licodec_called.py").write_text(CALLED.format(10))
     assert run(tmp_path) == [11, 0]
+
+
+KEPT = """
+from licodec.jit import compiled
+
+@compiled
+def kept(x):
+    return x + x
+"""
+AT_ONCE = """
+from pathlib import Path
+from licodec_kept import kept
+
+files = kept._cache._cache_file
+before = files._load_index()
+kept(1)
+# Another process that read the index before that, and has another type.
+files._save_index(before)
+kept(1.5)
+print(len(files._load_index()), len(list(Path(files._cache_path).glob("*.nbc"))))
+"""
+
+
+def test_code_for_different_types_never_has_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "licodec_kept.py").write_text(KEPT)
+    (tmp_path / "main.py").write_text(AT_ONCE)
+    # The index has one of the two, and there are two files.
+    assert run(tmp_path) == [1, 2]
 
 
 def test_intrinsics_count_as_called() -> None:
