@@ -145,7 +145,7 @@ def variants() -> dict[str, Variant]:
         Variant(
             "loop filter off",
             "deblocked pictures as they are; all weights 0",
-            lambda: [("licodec.fit.segment.fit_filter", _no_filter)],
+            lambda: [("licodec.fit.closed_loop.fit_filter", _no_filter)],
         ),
     ]
     return {variant.name: variant for variant in found}

@@ -1,7 +1,7 @@
 """Encoding: a video in, a `.linr` file out.
 
 for each segment between two cuts:
-    code its pictures in closed loop      (licodec.fit.segment)
+    code its pictures in closed loop      (licodec.fit.closed_loop)
     train its network and its latents     (licodec.fit.synthesis)
     decode the payload again and measure  (licodec.profiles)
     show its frames to the embedder, if any   (licodec.semantics)

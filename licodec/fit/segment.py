@@ -1,45 +1,26 @@
-"""The fit of one segment: search and code, train the synthesis network, code again behind it.
-
-References are always the pictures as a decoder will render them (closed loop), so errors do not build up.
-"""
+"""The fit of one segment: look ahead, code its pictures, train the synthesis network, code again behind it."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
-from licodec.entropy.coder import BitEncoder
-from licodec.entropy.motion import MotionRates
-from licodec.entropy.segment import PictureCoder, SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
-from licodec.fit.blocks import Terms
-from licodec.fit.denoise import Denoiser
+from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.fit.closed_loop import ClosedLoop, Source, pad_to
 from licodec.fit.guard import Warn
-from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
-from licodec.fit.loop_filter import fit_filter
+from licodec.fit.importance import Importance
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import Coded, quantise
-from licodec.fit.search import MotionSearch
 from licodec.fit.synthesis import CropSet, train
-from licodec.fit.threads import each
 from licodec.model import costs
 from licodec.model.config import ModelConfig
-from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.motion import Known
-from licodec.model.pyramid import Picture, pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
-from licodec.quant.steps import STEPS_PER_OCTAVE, quantiser_of
-from licodec.render.numpy_renderer import NumpyRenderer
-from licodec.render.player import Contents
-from licodec.render.renderer import Content
+from licodec.model.geometry import Geometry, Planes
+from licodec.model.pyramid import Picture
 
 _PARAMETER_BYTES = 0.1
 """Of a trained parameter, where bits are dear (measured: .03 to .5)."""
@@ -52,9 +33,6 @@ _HALF_SIZE_CRF = -3.0
 _SAVE_EVERY = 60.0
 """Seconds of work that an interruption may cost."""
 
-Source = Callable[[int], Planes]
-"""Working planes of a frame of the segment, by index."""
-
 
 def split_groups(frames: int, distance: int) -> tuple[int, ...]:
     """Full groups of `distance` frames and what is left."""
@@ -62,230 +40,8 @@ def split_groups(frames: int, distance: int) -> tuple[int, ...]:
     return (distance,) * whole + ((rest,) if rest else ())
 
 
-def with_next_anchor(batches: Sequence[list[Picture]]) -> Iterator[tuple[list[Picture], list[Picture]]]:
-    """Batches in coding order, each with what is to be decided on besides.
-
-    Anchors and the pictures between two of them are alone in their batches, where half of an encode is spent. The next
-    anchor is predicted from what is known before any picture between the last two: it keeps the second thread busy.
-    """
-    anchors = deque(batch for batch in batches if batch[0].level == 1)
-    for batch in batches:
-        if batch[0].level == 1:
-            anchors.popleft()
-        yield batch, anchors[0] if batch[0].level == 2 and anchors else []
-
-
-class SegmentFit:
-    """State of one segment's fit; `symbols` is complete after `code`."""
-
-    def __init__(
-        self,
-        geometry: Geometry,
-        config: ModelConfig,
-        source: Source,
-        groups: tuple[int, ...],
-        quality: Quality,
-        preset: Preset,
-        *,
-        seed: int = 0,
-        looking_ahead: bool = False,
-    ) -> None:
-        """`looking_ahead`: decide by the shipped entropy models, and keep what `importance` is found from."""
-        self._geometry, self._config, self._source = geometry, config, source
-        self._quality, self._preset, self._seed = quality, preset, seed
-        # What the entropy coder will have learnt when it comes to a picture.
-        self._coder = PictureCoder(geometry, config)
-        self._bits = None if looking_ahead else BitEncoder()
-        self._renderer = NumpyRenderer(geometry)
-        self._search = MotionSearch(geometry, preset)
-        self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
-        self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
-        self._importance: Importance = {}
-        self._offsets: dict[int, int] = {}
-        self._passed_on: dict[int, Floats] = {}
-        self._motion: Known = {}
-
-    def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
-        sx, sy = self._geometry.subsampling
-        # A chroma sample covers sx * sy luma samples. By RGB alone its step would be their root finer; PSNR of YUV and
-        # similarity, which is of luma, pull either way.
-        chroma = (sx * sy) ** (-1 / 3)
-        rows = [
-            [
-                quantiser_of(self._quality.step(level) * (chroma if g else 1.0))
-                for g in range(len(self._geometry.groups))
-            ]
-            for level in range(quantiser_rows(groups))
-        ]
-        return np.array(rows, np.uint8)
-
-    @property
-    def _pictures(self) -> list[Picture]:
-        return [picture for batch in pyramid(self.symbols.groups) for picture in batch]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture has its symbols."""
-        return len(self.symbols.pictures) == self.symbols.frames
-
-    def weigh(self, importance: Importance) -> None:
-        """Code from now on what matters more more finely."""
-        self._importance, self._offsets = importance, quantiser_offsets(self._pictures, importance)
-
-    def code(self, crops: CropSet | None, done: Callable[[Picture], None] | None = None) -> None:
-        """Find the motion and the residual of every picture in coding order, in closed loop, and take their crops.
-
-        Pictures that have symbols already (of a resumed fit) are only rendered.
-        """
-        contents = Contents(self._renderer, self.symbols)
-        pictures: dict[int, Picture] = {}
-        under_way: deque[tuple[Picture, Future[Content[Floats]]]] = deque()
-        taken = set[int]()
-
-        def take() -> None:
-            picture, made = under_way.popleft()
-            contents.put(picture, made.result())
-            taken.add(picture.frame)
-            if done:
-                done(picture)
-
-        threads, before = max(1, cv2.getNumThreads()), list[Picture]()
-        begun: dict[int, Future[Content[Floats]]] = {}
-        jobs: list[Future[Content[Floats]]] = []
-        # NumPy's own threads would only get into the way of these.
-        blas = threadpool_limits(1, user_api="blas")
-        with blas, ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
-            for batch, ahead in with_next_anchor(pyramid(self.symbols.groups, self._geometry.batch)):
-                new = [picture for picture in (*batch, *ahead) if picture.frame not in begun]
-                pictures.update({p.frame: p for p in new})
-                # What this batch's motion is found by does not know yet of the batch before, which is coded meanwhile.
-                rates = {level: behind.submit(self._motion_rates, level) for level in {p.level for p in new}}
-                coded = behind.submit(self._learn, before, jobs)
-                if threads == 1:
-                    coded.result()
-                for picture in new:
-                    while len(under_way) > threads or any(r not in taken for r in picture.refs):
-                        take()
-                    references = {r: contents(pictures[r], pictures).planes for r in picture.refs}
-                    begun[picture.frame] = pool.submit(
-                        self._code_picture, picture, contents, references, rates[picture.level], coded, crops
-                    )
-                    under_way.append((picture, begun[picture.frame]))
-                # Of the next anchor, too: while it is decided on, the models that it asks must not learn.
-                jobs = [begun.pop(p.frame) for p in batch] + [begun[p.frame] for p in ahead]
-                before = batch
-            while under_way:
-                take()
-            coded.result()
-            self._learn(before, jobs)
-        self._motion = contents.motion
-
-    def _motion_rates(self, level: int) -> list[MotionRates]:
-        """Of the first and the second reference."""
-        return [self._coder.motion_rates(level, second) for second in range(2)]
-
-    def _learn(self, batch: list[Picture], jobs: Sequence[Future[Content[Floats]]]) -> None:
-        """Code what is decided of a batch, when all of it is, and learn from it."""
-        for job in jobs:
-            job.result()
-        if self._bits and batch:
-            self._coder.code(self._bits, batch, self.symbols.pictures)
-
-    def _code_picture(
-        self,
-        picture: Picture,
-        contents: Contents[Floats],
-        references: dict[int, Planes],
-        rates: Future[list[MotionRates]],
-        coded: Future[None],
-        crops: CropSet | None,
-    ) -> Content[Floats]:
-        """The content of a picture, whose symbols are set if they were not there; `coded`: the batch before."""
-        original = source = self._source(picture.frame)
-        known = self.symbols.pictures.get(picture.frame)
-        if self._denoised and not known:
-            source = self._denoised(picture.frame, picture.level, original)
-        symbols = known or self._find_motion(picture, source, contents.motion, references, rates.result())
-        self.symbols.pictures[picture.frame] = symbols
-        contents.add(picture)
-        fields = contents.motion[picture.frame]
-        prediction = self._renderer.predict(fields, symbols.blend, [references[f.target] for f in fields])
-        steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
-        if not known:
-            coded.result()
-            self._quantise(picture, source, prediction.planes, steps)
-        content = self._renderer.reconstruct(prediction, fields, symbols, steps)
-        if not known:
-            content = replace(content, planes=self._fit_filters(picture, source, content.planes, steps))
-        if self._bits is None:
-            left, expected = (cell_errors(source[0] - planes[0]) for planes in (content.planes, prediction.planes))
-            self._passed_on[picture.frame] = left / expected
-        if crops is not None:
-            # The network is to give the source back, noise and all.
-            crops.add(picture.frame, original, content.planes, content.apart, content.residual)
-        # References are planes; what else there is to a content is of use to the network alone.
-        return replace(content, apart=None, residual=content.planes[0][:0])
-
-    def _find_motion(
-        self,
-        picture: Picture,
-        source: Planes,
-        known: Known,
-        references: dict[int, Planes],
-        rates: Sequence[MotionRates],
-    ) -> PictureSymbols:
-        symbols = PictureSymbols.blank(self._geometry, self._config, picture)
-        symbols.quantiser = self._offsets.get(picture.frame, 0)
-        worth = self._quality.bit_worth(picture.level)
-        symbols.starts, symbols.corrections, symbols.blend = self._search.search(
-            picture, source[0], known, references, worth, rates
-        )
-        return symbols
-
-    def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
-        symbols = self.symbols.pictures[picture.frame]
-
-        def coded(g: int) -> Coded:
-            return self._coded(picture, g, source, prediction, steps)
-
-        for g, found in enumerate(each(coded, range(len(self._geometry.groups)))):
-            symbols.sizes[g], symbols.modes[g] = found.sizes, found.modes
-            symbols.levels[g] = SparseLevels.of(found.levels)
-
-    def _coded(self, picture: Picture, g: int, source: Planes, prediction: Planes, steps: Sequence[float]) -> Coded:
-        """A picture in a plane group."""
-        members, quantiser = self._geometry.groups[g], self.symbols.pictures[picture.frame].quantiser
-        wanted, known = (
-            np.stack([_pad(p[i], self._geometry.padded(g)) for i in members]) for p in (source, prediction)
-        )
-        worth = self._bit_worth(picture, g, steps) * 4 ** (quantiser / STEPS_PER_OCTAVE)
-        importance = self._importance.get(picture.frame)
-        weights = None if importance is None else error_weights(importance, self._geometry, g)
-        past = self._coder.past(picture, g) if self._bits else np.zeros((2, *self._geometry.cells(g)), np.uint8)
-        terms = Terms.of(steps[g], worth, self._coder.rates(g, picture.level), past, weights)
-        shape, intra = self._geometry.shapes[members[0]], picture.level <= self._preset.intra
-        return quantise(wanted, known, shape, terms, first=not picture.refs, intra=intra)
-
-    def _fit_filters(self, picture: Picture, source: Planes, planes: Planes, steps: Sequence[float]) -> Planes:
-        """The planes of a picture behind the loop filters that suit them, which are its symbols from now on."""
-        filters, last = self.symbols.pictures[picture.frame].filters, self._coder.last_filters(picture.level)
-        out = list(planes)
-        for g, members in enumerate(self._geometry.groups):
-            wanted, made = [source[i] for i in members], [planes[i] for i in members]
-            filters[g] = fit_filter(wanted, made, steps[g], self._bit_worth(picture, g, steps), last[g])
-            for i in members:
-                out[i] = self._renderer.filter(planes[i], filters[g], steps[g])
-        return tuple(out)
-
-    def _bit_worth(self, picture: Picture, g: int, steps: Sequence[float]) -> float:
-        """Squared error that a bit of a plane group is worth, apart from what hangs on the picture."""
-        # Of the CRF itself, of which steps are rounded: between two steps quality still has to change.
-        return self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
-
-    def importance(self) -> Importance:
-        """What hangs on each cell of each picture, after `code` that looked ahead."""
-        blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
-        return propagate(self._pictures, self._passed_on, self._motion, blends)
+class SegmentFit(ClosedLoop):
+    """A segment's pictures, the network behind them, and the payload of both."""
 
     @property
     def training_steps(self) -> int:
@@ -356,10 +112,6 @@ class SegmentFit:
         self.symbols.pictures.update(reader.symbols.pictures)
 
 
-def _pad(plane: Floats, shape: tuple[int, int]) -> Floats:
-    return cv2.copyMakeBorder(plane, 0, shape[0] - plane.shape[0], 0, shape[1] - plane.shape[1], cv2.BORDER_REPLICATE)
-
-
 def look_ahead(
     geometry: Geometry,
     config: ModelConfig,
@@ -374,11 +126,11 @@ def look_ahead(
     half = Geometry(((-(-rows // 2), -(-columns // 2)),), (1, 1))
 
     def halved(frame: int) -> Planes:
-        luma = _pad(source(frame)[0], (2 * half.shapes[0][0], 2 * half.shapes[0][1]))
+        luma = pad_to(source(frame)[0], (2 * half.shapes[0][0], 2 * half.shapes[0][1]))
         return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit = SegmentFit(
+    fit = ClosedLoop(
         half,
         config,
         halved,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licodec.fit.segment import with_next_anchor
+from licodec.fit.closed_loop import with_next_anchor
 from licodec.model.pyramid import Picture, pyramid
 
 
