@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ _LEAST = 64
 """Samples a side from which on flow is searched as it is; smaller pictures are continued at their edges."""
 _STEPS = 3
 """Of the fixed point that carries a flow to another time."""
-
+_ALONE = Lock()
 
 DENSITY = 2
 """Luma samples from one vector to the next: DIS at the preset used finds no more, and enlarges it."""
@@ -44,13 +45,15 @@ class Flow:
         that each direction is searched by a single one.
         """
         here, there = (_prepared(plane) for plane in (first, second))
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            with ThreadPoolExecutor(2) as pool:
-                flows = list(pool.map(_search, (here, there), (there, here)))
-        finally:
-            cv2.setNumThreads(threads)
+        # How many threads OpenCV uses is said for all of a process: of two at once one would take the other's for that.
+        with _ALONE:
+            threads = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+            try:
+                with ThreadPoolExecutor(2) as pool:
+                    flows = list(pool.map(_search, (here, there), (there, here)))
+            finally:
+                cv2.setNumThreads(threads)
         rows, columns = first.shape
         forward, backward = (_thinned(flow[:rows, :columns]) for flow in flows)
         return Flow(forward, backward)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+
 import cv2
 import numpy as np
 import pytest
@@ -65,6 +69,28 @@ def test_flow_does_not_depend_on_threads() -> None:
     for other in found[1:]:
         np.testing.assert_array_equal(other.forward, found[0].forward)
         np.testing.assert_array_equal(other.backward, found[0].backward)
+
+
+def test_flows_at_once_leave_the_number_of_threads_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One waits for the other, which would take its single thread for what is to be put back."""
+    before, together, met = cv2.getNumThreads(), Barrier(2), list[int]()
+
+    def search(first: np.ndarray, second: np.ndarray) -> Floats:
+        with contextlib.suppress(BrokenBarrierError):
+            met.append(together.wait(timeout=0.5))
+        return np.zeros((*first.shape, 2), np.float32)
+
+    monkeypatch.setattr(flow, "_search", search)
+    monkeypatch.setattr(flow, "ThreadPoolExecutor", lambda threads: ThreadPoolExecutor(1))
+    first = moved(0)
+    try:
+        cv2.setNumThreads(3)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(Flow.between, [first] * 2, [first] * 2))
+        assert not met
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (17, 9), (64, 64)])
