@@ -112,8 +112,8 @@ def decode(
         out_info = _output_info(video, view, settings)
         whole = not settings.at and settings.start is None and settings.duration is None
         streams = video.other_streams() if settings.copy_streams and whole else None
-        # A GPU makes one after the other.
         samples = max(i.width * i.height for i in (out_info, video.info))
+        # A GPU makes one after the other.
         pictures = pictures_at_once(samples, times.count, threads) if video.device == "cpu" else 1
         count = 0
         with (

@@ -387,9 +387,11 @@ class _Job:
             source, shown = to_working(frames[i].planes, info), to_working(decoded, info)
             return decoded, [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
 
-        count = pictures_at_once(info.width * info.height, len(frames), self._threads)
+        # An embedder is to have all threads, and its time to itself.
+        count = 1 if lesson else pictures_at_once(info.width * info.height, len(frames), self._threads)
+        pictures = map(made, range(len(frames))) if lesson else in_order(made, range(len(frames)), count, count + 1)
         with sharing_threads(self._threads // count):
-            for i, (decoded, error) in enumerate(in_order(made, range(len(frames)), count, count + 1)):
+            for i, (decoded, error) in enumerate(pictures):
                 if lesson:
                     lesson.see(i, decoded)
                 out[i] = error

@@ -54,10 +54,10 @@ def _compiled(function: _Function, **more: bool) -> _Function:
 def _keep(kept: Any, key: object, data: object) -> None:
     """Write code, and where it is to the index.
 
-    numba numbers the files of a function. Two processes at once may take the same number for different types; what the
-    index says last would then find the code of the other.
+    numba numbers the files of a function. Two processes at once may take the same number for different types, or for
+    different states of the source; what the index says last would then find the code of the other.
     """
-    named = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    named = hashlib.sha256(repr((kept._version, kept._source_stamp, key)).encode()).hexdigest()[:16]
     index = kept._load_index()
     index[key] = f"{Path(kept._index_name).stem}.{named}.nbc"
     kept._save_data(index[key], data)

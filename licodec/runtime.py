@@ -59,6 +59,19 @@ def sharing_threads(count: int) -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """torch with one thread for each product: of small ones a thread for each picture makes more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], threads: int, ahead: int) -> Iterator[_Made]:
     """What `work` makes of each item, in their order; the next `ahead` are made in threads while the caller goes on.
 

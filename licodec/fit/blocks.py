@@ -152,7 +152,7 @@ def _cheapest(
         if largest > 0.55:
             found[:] = 0
             kept, i = np.float32(0), 0
-            # Behind the last level that is not zero a longer block only costs more.
+            # A block ends with its last level that is not zero.
             last = length - 1
             while abs(x[b, scan[last, 1] * size + scan[last, 2]]) < 0.5:
                 last -= 1

@@ -35,6 +35,7 @@ from licodec.quant.steps import STEPS_PER_OCTAVE, quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 from licodec.render.renderer import Content
+from licodec.runtime import one_torch_thread
 
 Source = Callable[[int], Planes]
 """Working planes of a frame of the segment, by index."""
@@ -43,8 +44,9 @@ Source = Callable[[int], Planes]
 def with_next_anchor(batches: Sequence[list[Picture]]) -> Iterator[tuple[list[Picture], list[Picture]]]:
     """Batches in coding order, each with what is to be decided on besides.
 
-    Anchors and the pictures between two of them are alone in their batches, where half of an encode is spent. The next
-    anchor is predicted from what is known before any picture between the last two: it keeps the second thread busy.
+    Anchors and the middle pictures between two of them are alone in their batches, where half of an encode is spent.
+    The next anchor is predicted from what is known before any picture between the last two: it keeps another thread
+    busy.
     """
     anchors = deque(batch for batch in batches if batch[0].level == 1)
     for batch in batches:
@@ -65,12 +67,11 @@ class ClosedLoop:
         quality: Quality,
         preset: Preset,
         *,
-        seed: int = 0,
         looking_ahead: bool = False,
     ) -> None:
         """`looking_ahead`: decide by the shipped entropy models, and keep what `importance` is found from."""
         self._geometry, self._config, self._source = geometry, config, source
-        self._quality, self._preset, self._seed = quality, preset, seed
+        self._quality, self._preset = quality, preset
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry, config)
         self._bits = None if looking_ahead else BitEncoder()
@@ -130,9 +131,9 @@ class ClosedLoop:
         threads, before = max(1, cv2.getNumThreads()), list[Picture]()
         begun: dict[int, Future[Content[Floats]]] = {}
         jobs: list[Future[Content[Floats]]] = []
-        # NumPy's own threads would only get into the way of these.
+        # NumPy's and torch's own threads would only get into the way of these.
         blas = threadpool_limits(1, user_api="blas")
-        with blas, ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
+        with blas, one_torch_thread(), ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
             for batch, ahead in with_next_anchor(pyramid(self.symbols.groups, self._geometry.batch)):
                 new = [picture for picture in (*batch, *ahead) if picture.frame not in begun]
                 pictures.update({p.frame: p for p in new})
@@ -164,9 +165,11 @@ class ClosedLoop:
 
     def _learn(self, batch: list[Picture], jobs: Sequence[Future[Content[Floats]]]) -> None:
         """Code what is decided of a batch, when all of it is, and learn from it."""
+        if self._bits is None:
+            return
         for job in jobs:
             job.result()
-        if self._bits and batch:
+        if batch:
             self._coder.code(self._bits, batch, self.symbols.pictures)
 
     def _code_picture(

@@ -97,7 +97,7 @@ def _worth_a_trial(
 
 
 def _smaller(planes: Floats, factor: int) -> Floats:
-    """[planes, rows / factor, columns / factor] means of squares of samples."""
+    """[planes, rows / factor, columns / factor] means of factor x factor samples."""
     shape = planes.shape[2] // factor, planes.shape[1] // factor
     return np.stack([cv2.resize(plane, shape, interpolation=cv2.INTER_AREA) for plane in planes])
 

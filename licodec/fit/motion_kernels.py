@@ -157,6 +157,6 @@ def cell_errors(
     if not other.errors.size:
         alone = 4 * cell_error(luma, v, u, there, y & 3, x & 3, down, right)
         return alone, alone, alone
-    two, product = cell_products(luma, v, u, there, y & 3, x & 3, down, right, other.errors)
-    one = other.squares[row, column]
-    return two + 2 * product + one, 4 * one, 4 * two
+    alone, product = cell_products(luma, v, u, there, y & 3, x & 3, down, right, other.errors)
+    others = other.squares[row, column]
+    return alone + 2 * product + others, 4 * others, 4 * alone

@@ -187,7 +187,7 @@ def _gather(
     y: int,
     x: int,
 ) -> None:
-    """Candidates of a node: those of the node above, then its own."""
+    """Candidates of a node, those of the node above and then its own, and which of them were there before."""
     above = _count(d + 1)
     if d < LEVELS - 1:
         for k in range(above):
@@ -279,7 +279,7 @@ def _blended_parts(
     magnitude: Floats,
 ) -> float:
     """Cost of a block's cells with vectors of their own, blended the best way; their candidates are `chosen`."""
-    mean = one = other = np.float32(0)
+    mean = other = alone = np.float32(0)
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             a = b = c = np.float32(3e38)
@@ -294,13 +294,13 @@ def _blended_parts(
                         b, picked[1, v, u] = cells[1, v, u, j] + price, j
                     if cells[2, v, u, j] + price < c:
                         c, picked[2, v, u] = cells[2, v, u, j] + price, j
-            mean, one, other = mean + a, one + b, other + c
+            mean, other, alone = mean + a, other + b, alone + c
     way, least = 0, mean
     if ways > 1:
-        if one + _way_price(1, bit_worth) < least:
-            way, least = 1, one + _way_price(1, bit_worth)
-        if other + _way_price(2, bit_worth) < least:
-            way, least = 2, other + _way_price(2, bit_worth)
+        if other + _way_price(1, bit_worth) < least:
+            way, least = 1, other + _way_price(1, bit_worth)
+        if alone + _way_price(2, bit_worth) < least:
+            way, least = 2, alone + _way_price(2, bit_worth)
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             chosen[v, u, i] = picked[way, v, u]

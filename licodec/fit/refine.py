@@ -118,8 +118,7 @@ def _node_error(
     total, reach = 0, 1 << d
     for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
         for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
-            mean, one, two = cell_errors(luma, there, other, base, row, column, x, y)
-            total += min(mean, one, two)
+            total += min(cell_errors(luma, there, other, base, row, column, x, y))
             if total > limit:
                 return total
     return total

@@ -59,7 +59,7 @@ def quantise(
         plain = np.zeros(source.shape, np.int16)
         for s, blocks in enumerate(inter):
             _put(blocks.plain, plain, s, _of_size(sizes, s))
-        made = np.clip(prediction + _samples(plain, sizes, lambda levels: levels * np.float32(terms.step)), 0, PEAK)
+        made = np.clip(prediction + _samples(plain, sizes, lambda found: found * np.float32(terms.step)), 0, PEAK)
         tried = try_intra(made, source, prediction, shape, costs, terms, first)
         costs = [np.minimum(cost, trial.cost) for cost, trial in zip(costs, tried, strict=True)]
         sizes = _cheapest_tree(costs, terms.rates)
@@ -72,9 +72,7 @@ def quantise(
         chosen = _of_size(sizes, s) & (modes[::n, ::n] == INTER)
         to_blocks(levels, SIZES[s])[:, chosen] = blocks.levels(np.flatnonzero(chosen))
     if modes.any():
-        made = np.clip(
-            prediction + _samples(levels, sizes, lambda levels: coefficients_of(levels, terms.step)), 0, PEAK
-        )
+        made = np.clip(prediction + _samples(levels, sizes, lambda found: coefficients_of(found, terms.step)), 0, PEAK)
         code_intra(made, source, shape, sizes, modes, levels, terms)
     return Coded(sizes, modes, levels)
 
@@ -110,11 +108,11 @@ def _put(blocks: Levels, planes: Levels, s: int, chosen: npt.NDArray[np.bool_]) 
     to_blocks(planes, size)[:, chosen] = blocks.reshape(len(planes), *chosen.shape, size, size)[:, chosen]
 
 
-def _samples(levels: Levels, sizes: Bytes, coefficients_of: Callable[[Levels], Floats]) -> Floats:
-    """[planes, rows, columns] what blocks of these sizes hold."""
+def _samples(levels: Levels, sizes: Bytes, sized: Callable[[Levels], Floats]) -> Floats:
+    """[planes, rows, columns] what blocks of these sizes hold; `sized`: the coefficients that levels stand for."""
     out = np.zeros(levels.shape, np.float32)
     for blocks in occupied(sizes, SparseLevels.of(levels), (0, 0), levels.shape[1:]):
         coefficients = np.zeros((blocks.place.shape[1], blocks.size, blocks.size), np.float32)
-        coefficients.reshape(-1)[blocks.index] = coefficients_of(blocks.value)
+        coefficients.reshape(-1)[blocks.index] = sized(blocks.value)
         to_blocks(out, blocks.size)[tuple(blocks.place)] = inverse(coefficients)
     return out

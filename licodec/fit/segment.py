@@ -62,6 +62,7 @@ class SegmentFit(ClosedLoop):
         self,
         crops: CropSet,
         *,
+        seed: int,
         device: str,
         seconds: float | None,
         progress: Callable[[int, int], None] | None,
@@ -75,7 +76,7 @@ class SegmentFit(ClosedLoop):
             self.symbols.frames,
             self.training_steps,
             bit_worth=self._quality.bit_worth_overall,
-            seed=self._seed,
+            seed=seed,
             device=device,
             seconds=seconds,
             progress=progress,
@@ -104,12 +105,13 @@ class SegmentFit(ClosedLoop):
         head.quantisers = head.quantisers[: quantiser_rows(head.groups)]
         return write_segment(head, self._geometry, self._config)
 
-    def resume(self, payload: bytes) -> None:
-        """Take the pictures of a `partial` payload over."""
+    def resume(self, payload: bytes) -> int:
+        """Take the pictures of a `partial` payload over; how many groups these are."""
         reader = SegmentReader(payload, self._geometry, self._config, frames_in(payload))
         for _ in reader.batches():
             pass
         self.symbols.pictures.update(reader.symbols.pictures)
+        return len(reader.symbols.groups)
 
 
 def look_ahead(
@@ -165,9 +167,8 @@ def fit_segment(
 ) -> bytes:
     """Payload of a segment: look ahead, code every picture, then train the synthesis on what came out."""
     groups = split_groups(frames, preset.group)
-    fit = SegmentFit(geometry, config, source, groups, quality, preset, seed=seed)
-    if partial is not None:
-        fit.resume(partial)
+    fit = SegmentFit(geometry, config, source, groups, quality, preset)
+    kept = fit.resume(partial) if partial is not None else 0
     if preset.look_ahead and not fit.complete:
         fit.weigh(
             look_ahead(
@@ -176,7 +177,7 @@ def fit_segment(
         )
     crops = CropSet(geometry, frames, seed, fit.training_steps) if preset.steps else None
     ends = list(itertools.accumulate(fit.symbols.groups))
-    done, kept, saved = set[int](), 0, time.monotonic()
+    done, saved = set[int](), time.monotonic()
 
     def picture_done(picture: Picture) -> None:
         nonlocal kept, saved
@@ -195,6 +196,7 @@ def fit_segment(
         save_partial(fit.to_bytes())
     return fit.train(
         crops,
+        seed=seed,
         device=device,
         seconds=time_left(),
         progress=lambda step, steps: report("train", step, steps),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.synthesis import OUTPUT_SCALE
 from licodec.quant.steps import LATENT_STEP, weight_index_of, weight_step_of
+from licodec.runtime import one_torch_thread
 
 CROP = 64
 """Side of a training crop in packed samples (half luma samples)."""
@@ -213,18 +213,7 @@ def _has_bfloat16(device: str) -> bool:
     return torch.device(device).type != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
-@contextmanager
-def _a_thread_each() -> Iterator[None]:
-    """torch with one thread for each product: of such small ones a thread for each picture makes more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@_a_thread_each()
+@one_torch_thread()
 def train(
     crops: CropSet,
     geometry: Geometry,

@@ -1,4 +1,4 @@
-"""Work for idle threads: anchors are alone in their batch, and half of an encode is spent on them."""
+"""Work for idle threads: near the top of the pyramid there are fewer pictures than threads."""
 
 from __future__ import annotations
 

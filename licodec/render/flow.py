@@ -23,6 +23,7 @@ _LEAST = 64
 _STEPS = 3
 """Of the fixed point that carries a flow to another time."""
 _ALONE = Lock()
+"""Held while OpenCV has one thread."""
 
 DENSITY = 2
 """Luma samples from one vector to the next: DIS at the preset used finds no more, and enlarges it."""
