@@ -52,6 +52,10 @@ from licodec.video.streams import copy_other_streams
 __all__ = ["EncodeReport", "EncodeSettings", "Progress", "encode"]
 
 
+_TRAINED_PASSES = 3
+"""That a size or a quality takes, nearly always."""
+
+
 @dataclass(frozen=True)
 class EncodeReport:
     """What came out, measured from the bytes written."""
@@ -183,6 +187,8 @@ class _Job:
         self._fitter = make_fitter(source.info, settings, device)
         self._started = time.monotonic()
         self.conf = self._fitter.conf
+        self._deadline = settings.max_time
+        """When a pass is to be done, in seconds since the start."""
         self.warnings: list[str] = []
         """What the user should know of the fit."""
         self._check_size(source.frame_count_hint or 1)
@@ -198,9 +204,12 @@ class _Job:
             crf = DEFAULT_CRF if self._settings.crf is None else self._settings.crf
             return crf, self._pass(crf, checkpoint)
         passes: dict[float, list[FinishedSegment]] = {}
+        seconds: float | None = None
 
         def measure(crf: float, *, quick: bool) -> float:
             passes.clear()
+            if seconds is not None:
+                self._deadline = self.elapsed + seconds
             passes[crf] = self._pass(crf, None if quick else checkpoint, quick=quick)
             if target.unit == "dB":
                 return _mean_psnr(passes[crf])[0]
@@ -211,6 +220,9 @@ class _Job:
         start = checkpoint.crf if checkpoint else None
         if start is None:
             start = search_crf(target, lambda crf: measure(crf, quick=True))
+        # The same for each pass: of what is trained for unequal times sizes tell nothing of each other.
+        if self._deadline is not None:
+            seconds = max(0.0, self._deadline - self.elapsed) / _TRAINED_PASSES
         crf = search_crf(target, lambda crf: measure(crf, quick=False), start=start)
         if crf not in passes:
             measure(crf, quick=False)
@@ -348,8 +360,7 @@ class _Job:
                 )
             )
 
-        limit = self._settings.max_time
-        budget = Budget(None if limit is None else max(0.0, (limit - self.elapsed) * share))
+        budget = Budget(None if self._deadline is None else max(0.0, (self._deadline - self.elapsed) * share))
         payload = self._fitter.fit(
             frames,
             crf,

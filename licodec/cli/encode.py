@@ -33,7 +33,11 @@ TARGETS = {"crf": "--crf", "bitrate": "--bitrate", "target_size": "--target-size
 @click.option("--bitrate", type=values.BITRATE, help="Bits a second on average: 800k, 1.5M.")
 @click.option("--target-size", type=values.SIZE, help="Bytes of the whole file: 2M, 500k, 1.5MiB.")
 @click.option("--target", "target_psnr", type=values.TARGET, help="Quality to reach: psnr=38.")
-@click.option("--max-time", type=values.LENGTH, help="Be done after this time: 90s, 5m, 1h30m.")
+@click.option(
+    "--max-time",
+    type=values.LENGTH,
+    help="Be done after this time: 90s, 5m, 1h30m (a target that takes more passes than most takes longer).",
+)
 @click.option(
     "--profile",
     type=click.Choice(["default", "paper"]),

@@ -213,5 +213,22 @@ def test_max_time_cuts_the_training_short(source: Path, tmp_path: Path, monkeypa
     assert report.psnr_y > 35
 
 
+def test_passes_for_a_target_share_the_time(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all of it for the first: sizes of networks that are trained for unequal times say nothing of each other."""
+    monkeypatch.setitem(PRESETS, "ultrafast", replace(PRESETS["ultrafast"], steps=10**8))
+    monkeypatch.setattr(
+        "licodec.encoder.search_crf", lambda target, measure, start=None: (measure(30.0), measure(31.0), 31.0)[-1]
+    )
+    trained: list[int] = []
+
+    def progress(p: licodec.Progress) -> None:
+        if (p.stage, p.step) == ("train", 1):
+            trained.append(p.steps)
+
+    licodec.encode(source, tmp_path / "a.linr", ultrafast(max_time=9.0, target_size=9999), progress=progress)
+    first, second = trained
+    assert second > first / 4 > 1
+
+
 def test_a_time_that_is_over_before_it_begins_still_makes_a_file(source: Path, tmp_path: Path) -> None:
     assert encode(source, tmp_path, max_time=0.001).psnr_y > 35
