@@ -200,7 +200,7 @@ def test_the_network_stays_in_the_file_where_it_is_worth_its_bits(worth: float, 
     crops = CropSet(GEOMETRY, 2, 0, preset.steps)
     fit.code(crops)
     without = fit.to_bytes()
-    payload = fit.train(crops, device="cpu", seconds=None, progress=None)
+    payload = fit.train(crops, seed=0, device="cpu", seconds=None, progress=None)
     assert (len(payload) > len(without)) == kept
     assert kept or payload == without
     assert (fit.symbols.weights is not None) == kept
