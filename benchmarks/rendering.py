@@ -21,11 +21,13 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.symbols import SegmentSymbols
 from licodec.profiles import Player, open_player
+from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.device import open_renderer
 from licodec.render.network import Network
 from licodec.render.renderer import Renderer
 from licodec.render.resample import View
 from licodec.render.torch_renderer import TorchRenderer
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 
 FULL_HD, UHD = (1080, 1920), (2160, 3840)
@@ -168,7 +170,7 @@ def _render(sample: Sample, renderer: Renderer[Any], view: View) -> dict[str, fl
     seconds = {"total": _play(sample, renderer, view)}
     for name in STAGES:
         seconds[name] = 0.0
-        setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, renderer.device.type))
+        setattr(renderer, name, _timed(getattr(renderer, name), name, seconds, renderer.device))
     _play(sample, renderer, view)
     return seconds
 
@@ -178,12 +180,12 @@ def _play(sample: Sample, renderer: Renderer[Any], view: View) -> float:
     players = list(_players(sample.path, renderer))
     for player in players:
         player.parse()
-    wait(renderer.device.type)
+    wait(renderer.device)
     start = time.perf_counter()
     for player in players:
         for i in range(player.frames):
             renderer.rgb(renderer.view(player.render(i), view, info), view.info(info))
-    wait(renderer.device.type)
+    wait(renderer.device)
     return time.perf_counter() - start
 
 
@@ -289,10 +291,15 @@ def _network(size: tuple[int, int], width: int, device: str, dtype: torch.dtype,
     random = np.random.default_rng(0)
     weights = [np.rint(random.normal(0, 6, s)).astype(np.int32) for s in synthesis.parameter_shapes(geometry, config)]
     symbols = SegmentSymbols((1,), np.zeros((2, 2), np.uint8), weights, [20] * len(weights))
-    network = Network(geometry, config, symbols, device=torch.device(device), dtype=dtype)
-    planes = [torch.rand(shape, device=device) * 255 for shape in geometry.shapes]
-    latent = torch.zeros(config.latent_dim, device=device)
-    seconds = _best(lambda: network(planes, None, planes[0], latent), passes, device)
+    samples = tuple(random.random(shape, np.float32) * 255 for shape in geometry.shapes)
+    latent = np.zeros(config.latent_dim, np.float32)
+    if device == "cpu":
+        compiled, whole = CompiledNetwork(geometry, config, symbols), Window.whole(geometry)
+        seconds = _best(lambda: compiled(samples, None, samples[0], latent, whole), passes, device)
+    else:
+        network = Network(geometry, config, symbols, device=device, dtype=dtype)
+        planes, z = [torch.from_numpy(p).to(device) for p in samples], torch.from_numpy(latent).to(device)
+        seconds = _best(lambda: network(planes, None, planes[0], z), passes, device)
     multiplications = sum(9 * a * b for a, b in synthesis.layer_shapes(geometry, config)) * size[0] * size[1] / 4
     return {
         "width": width,

@@ -171,9 +171,9 @@ def _no_modulation(layers: set[int]) -> list[Patch]:
     """Factors of one in these layers, and zeros for what would have made them: they cost next to nothing."""
     modulations, begin = synthesis.modulations, training._Model.__init__
 
-    def fixed(*arguments: Any) -> list[torch.Tensor]:
+    def fixed(*arguments: Any) -> list[Any]:
         factors = modulations(*arguments)
-        return [torch.ones_like(f) if i in layers else f for i, f in enumerate(factors)]
+        return [0 * f + 1 if i in layers else f for i, f in enumerate(factors)]
 
     def blank(model: Any, *arguments: Any) -> None:
         begin(model, *arguments)

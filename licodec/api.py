@@ -17,9 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self
-
-import torch
+from typing import TYPE_CHECKING, Any, Self
 
 from licodec.container import AUDIO_SUBTITLES, DEFAULT_LIMITS, Limits, LinrReader, Problem, printable
 from licodec.errors import DamagedFileError, LicodecError, UsageError
@@ -32,6 +30,9 @@ from licodec.render.window import Window, seen
 from licodec.runtime import pick_device
 from licodec.video.info import Frame as RawFrame
 from licodec.video.info import Plane, VideoInfo
+
+if TYPE_CHECKING:
+    import torch
 
 _PLAYERS = 2
 """Segments kept open: their symbols and latest pictures stay in memory."""
@@ -397,6 +398,8 @@ class Video:
 
 
 def _batch(frames: Sequence[Frame], info: VideoInfo, device: str) -> FrameBatch:
+    import torch
+
     dtype = torch.uint8 if info.bit_depth == 8 else torch.uint16
     empty = torch.empty((0, 3, info.height, info.width), dtype=dtype, device=device)
     return FrameBatch(

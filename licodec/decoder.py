@@ -199,8 +199,9 @@ class _Times:
         jobs = itertools.chain((partial(native, i) for i in self.indices), (partial(between, at) for at in self.times))
         if threads == 1:
             return (job() for job in jobs)
-        # One more than threads, so that none waits while the sink takes a frame.
-        return in_order(partial.__call__, jobs, threads, threads + 1)
+        # Contents are made by one thread at a time: with one more, somebody does so while the others make pictures of
+        # them. And one more than those, so that none waits while the sink takes a frame.
+        return in_order(partial.__call__, jobs, threads + 1, threads + 2)
 
 
 def _times(video: Video, settings: DecodeSettings) -> _Times:

@@ -37,8 +37,9 @@ from licodec.fit.fitter import Budget, make_fitter
 from licodec.fit.rate_control import Target, search_crf
 from licodec.fit.scenes import segments
 from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
-from licodec.model.geometry import from_working, to_working
+from licodec.model.geometry import Geometry, to_working
 from licodec.profiles import check_compute, open_player
+from licodec.render.device import open_renderer
 from licodec.runtime import in_order, pick_device, pictures_at_once, release_memory, sharing_threads, use_threads
 from licodec.semantics.embedder import Embedder
 from licodec.semantics.providers import open_embedder
@@ -389,18 +390,20 @@ class _Job:
         """Decode the payload as any reader would, and compare; show it to the embedder."""
         info = self._source.info
         where = f"segment {index} just made"
-        player = open_player(payload, self.conf, info, len(frames), where, limits=self._settings.limits)
+        renderer = open_renderer(Geometry.of(info))
+        player = open_player(payload, self.conf, info, len(frames), where, renderer, self._settings.limits)
         out = np.zeros((len(frames), len(info.plane_shapes)))
 
         def made(i: int) -> tuple[tuple[Plane, ...], list[float]]:
             # What a viewer gets: rounded, and clipped to the bit depth.
-            decoded = from_working(player.render(i), info)
+            decoded = renderer.download(player.render(i), info)
             source, shown = to_working(frames[i].planes, info), to_working(decoded, info)
             return decoded, [float(np.square(s - r).mean(dtype=np.float64)) for s, r in zip(source, shown, strict=True)]
 
         # An embedder is to have all threads, and its time to itself.
         count = 1 if lesson else pictures_at_once(info.width * info.height, len(frames), self._threads)
-        pictures = map(made, range(len(frames))) if lesson else in_order(made, range(len(frames)), count, count + 1)
+        # As in `licodec.decoder`, one thread more, which makes contents while the others make pictures of them.
+        pictures = map(made, range(len(frames))) if lesson else in_order(made, range(len(frames)), count + 1, count + 2)
         with sharing_threads(self._threads // count):
             for i, (decoded, error) in enumerate(pictures):
                 if lesson:

@@ -13,6 +13,7 @@ from licodec.render.device import open_renderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.renderer import Array, Renderer
 from licodec.render.window import Window
+from licodec.runtime import load_torch
 from licodec.video.info import VideoInfo
 
 Array_co = TypeVar("Array_co", covariant=True)
@@ -71,6 +72,7 @@ def open_player(
     if profile == PROFILE_DEFAULT:
         return SegmentPlayer(payload, renderer, ModelConfig.from_reader(reader), frames, where, limits)
     if profile == PROFILE_PAPER:
+        load_torch()
         from licodec.render.latent_inr import LatentINRPlayer
 
         return _Uploaded(LatentINRPlayer(payload, conf[1:], info, frames, where, limits), renderer)

@@ -1,4 +1,4 @@
-"""Threads and devices, chosen at run time."""
+"""Threads and devices, chosen at run time. torch is loaded only for what needs it: that takes two seconds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from licodec.errors import UnsupportedError, UsageError
@@ -23,17 +25,30 @@ _SAMPLES_AT_ONCE = 1 << 25
 """Of pictures made at once: about a GiB with all that they are made of."""
 
 
+_said = list[int]()
+"""What `use_threads` said last, if anything."""
+
+
 def use_threads(threads: int | None) -> int:
     """Let torch and OpenCV use `threads` CPU threads (None: all that this process may use); returns their number."""
     import cv2
-    import torch
 
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"threads is {threads}, outside 1..{MAX_THREADS}")
     count = threads or len(os.sched_getaffinity(0))
-    torch.set_num_threads(count)
+    _said[:] = [count]
     cv2.setNumThreads(count)
+    if "torch" in sys.modules:
+        load_torch()
     return count
+
+
+def load_torch() -> None:
+    """Load torch, if it is not yet, with the threads that `use_threads` said."""
+    import torch
+
+    for count in _said:
+        torch.set_num_threads(count)
 
 
 def pictures_at_once(samples: int, pictures: int, threads: int) -> int:
@@ -47,23 +62,21 @@ def pictures_at_once(samples: int, pictures: int, threads: int) -> int:
 @contextmanager
 def sharing_threads(count: int) -> Iterator[None]:
     """Let torch and OpenCV use `count` threads for a while: what is left for each of several that work at once."""
-    import cv2
-    import torch
-
-    before = torch.get_num_threads(), cv2.getNumThreads()
+    before = next(iter(_said), None)
     use_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+        use_threads(before)
 
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """torch with one thread for each product: of small ones a thread for each picture makes more."""
-    import torch
-
+    """torch, if it is loaded, with one thread for each product: of small ones a thread for each picture makes more."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -96,12 +109,12 @@ def release_memory() -> None:
 
 def pick_device(device: str) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:n` to a device that is there."""
+    if device == "cpu" or (device == "auto" and not _has_driver()):
+        return "cpu"
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
     if not re.fullmatch(r"cuda(:\d+)?", device):
         raise UsageError(f"device {device!r} is not one of auto, cpu, cuda, cuda:n")
     if not torch.cuda.is_available():
@@ -110,3 +123,13 @@ def pick_device(device: str) -> str:
     if index >= torch.cuda.device_count():
         raise UnsupportedError(f"device {device} is not there: this machine has {torch.cuda.device_count()}")
     return device
+
+
+@lru_cache(maxsize=1)
+def _has_driver() -> bool:
+    """Whether a GPU's driver is there, without which torch sees none: NVIDIA's, or AMD's kernel device."""
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        with suppress(OSError):
+            ctypes.CDLL(library)
+            return True
+    return Path("/dev/kfd").exists()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -24,7 +25,6 @@ from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import Coded, quantise
 from licodec.fit.search import MotionSearch
-from licodec.fit.synthesis import CropSet
 from licodec.fit.threads import each
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
@@ -36,6 +36,9 @@ from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
 from licodec.render.renderer import Content
 from licodec.runtime import one_torch_thread
+
+if TYPE_CHECKING:
+    from licodec.fit.synthesis import CropSet
 
 Source = Callable[[int], Planes]
 """Working planes of a frame of the segment, by index."""

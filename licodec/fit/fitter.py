@@ -15,6 +15,7 @@ from licodec.fit.settings import EncodeSettings
 from licodec.model.config import ModelConfig
 from licodec.model.costs import check_segment
 from licodec.model.geometry import Geometry, to_working
+from licodec.runtime import load_torch
 from licodec.video.info import Frame, VideoInfo
 
 Report = Callable[[str, int, int], None]
@@ -105,6 +106,7 @@ def make_fitter(info: VideoInfo, settings: EncodeSettings, device: str) -> Fitte
     if settings.group is not None:
         preset = replace(preset, group=settings.group)
     if settings.profile == "paper":
+        load_torch()
         from licodec.fit.latent_inr import LatentINRFitter
 
         return LatentINRFitter(info, settings, device)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Warn = Callable[[str], None]
 
@@ -49,9 +51,8 @@ class Guard:
         if math.isfinite(mean) and mean <= self._worst and all(bool(t.isfinite().all()) for t in self._tensors):
             self._kept, self._kept_at = [t.detach().clone() for t in self._tensors], self._step
             return False
-        with torch.no_grad():
-            for tensor, kept in zip(self._tensors, self._kept, strict=True):
-                tensor.copy_(kept)
+        for tensor, kept in zip(self._tensors, self._kept, strict=True):
+            tensor.detach().copy_(kept)
         self._times += 1
         self.factor *= LOWER
         self._warn(

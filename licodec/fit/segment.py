@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,11 +17,14 @@ from licodec.fit.closed_loop import ClosedLoop, Source, pad_to
 from licodec.fit.guard import Warn
 from licodec.fit.importance import Importance
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.synthesis import CropSet, train
 from licodec.model import costs
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes
 from licodec.model.pyramid import Picture
+from licodec.runtime import load_torch
+
+if TYPE_CHECKING:
+    from licodec.fit.synthesis import CropSet
 
 _PARAMETER_BYTES = 0.1
 """Of a trained parameter, where bits are dear (measured: .03 to .5)."""
@@ -69,6 +73,8 @@ class SegmentFit(ClosedLoop):
         warn: Warn = lambda text: None,
     ) -> bytes:
         """Fit the synthesis network and the latents, keep them if they are worth their bits; the payload."""
+        from licodec.fit.synthesis import train
+
         trained = train(
             crops,
             self._geometry,
@@ -149,6 +155,14 @@ def look_ahead(
     }
 
 
+def _crops(geometry: Geometry, frames: int, seed: int, steps: int) -> CropSet:
+    """What a network is trained on; presets without one do not load torch."""
+    load_torch()
+    from licodec.fit.synthesis import CropSet
+
+    return CropSet(geometry, frames, seed, steps)
+
+
 def fit_segment(
     geometry: Geometry,
     config: ModelConfig,
@@ -175,7 +189,7 @@ def fit_segment(
                 geometry, config, source, groups, quality, preset, lambda done: report("look ahead", done, frames)
             )
         )
-    crops = CropSet(geometry, frames, seed, fit.training_steps) if preset.steps else None
+    crops = _crops(geometry, frames, seed, fit.training_steps) if preset.steps else None
     ends = list(itertools.accumulate(fit.symbols.groups))
     done, saved = set[int](), time.monotonic()
 

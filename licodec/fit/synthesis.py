@@ -20,6 +20,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.synthesis import OUTPUT_SCALE
 from licodec.quant.steps import LATENT_STEP, weight_index_of, weight_step_of
+from licodec.render.network import apply
 from licodec.runtime import one_torch_thread
 
 CROP = 64
@@ -256,10 +257,10 @@ def train(
     def corrections(batch: Iterable[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
         parameters, latents = model.rounded()
         for k, which in batch:
-            factors = synthesis.modulations(parameters, latents[k], model.shapes, model.rank)
+            factors = synthesis.modulations(parameters, latents[k], model.shapes, model.rank, torch.tanh)
             crop = inputs[k, which]
             seen = (crop.bfloat16() if halved else crop.float()).contiguous(memory_format=torch.channels_last)
-            yield synthesis.apply(parameters, factors, seen).float() * OUTPUT_SCALE
+            yield apply(parameters, factors, seen).float() * OUTPUT_SCALE
 
     def errors(batch: Sequence[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
         for (k, which), made in zip(batch, corrections(batch), strict=True):

@@ -10,16 +10,20 @@ inside the transform cell, and returns a correction of the content.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes
 from licodec.quant.steps import weight_step_of
+
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", npt.NDArray[np.float32], "torch.Tensor")
 
 LAYERS = 3
 INPUT_SCALE = 1 / 64
@@ -60,28 +64,21 @@ def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int,
 
 
 def modulations(
-    parameters: Sequence[torch.Tensor], latent: torch.Tensor, shapes: Sequence[tuple[int, int]], rank: int
-) -> list[torch.Tensor]:
-    """[outputs, inputs] factors of each layer's kernel for a latent [latent_dim]."""
+    parameters: Sequence[Array],
+    latent: Array,
+    shapes: Sequence[tuple[int, int]],
+    rank: int,
+    tanh: Callable[..., Array],
+) -> list[Array]:
+    """[outputs, inputs] factors of each layer's kernel for a latent [latent_dim]; `tanh`: of this kind of arrays."""
     out = []
     for i, (outputs, inputs) in enumerate(shapes):
         _, _, w1, b1, w2, b2 = parameters[6 * i : 6 * i + 6]
-        pq = F.linear(torch.tanh(F.linear(latent, w1, b1)), w2, b2)
+        pq = w2 @ tanh(w1 @ latent + b1) + b2
         p, q = pq[: rank * outputs].reshape(outputs, rank), pq[rank * outputs :].reshape(rank, inputs)
-        out.append(2 * torch.sigmoid(p @ q))
+        # 2 sigmoid(x)
+        out.append(1 + tanh(p @ q / 2))
     return out
-
-
-def apply(parameters: Sequence[torch.Tensor], factors: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """[crops, inputs, h, w] of one frame to its correction [crops, content, h, w], over OUTPUT_SCALE, in x's dtype.
-
-    Channels last is twice as fast as channels first on a CPU.
-    """
-    for i, factor in enumerate(factors):
-        kernel, bias = parameters[6 * i : 6 * i + 2]
-        x = F.conv2d(x, (kernel * factor[..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)
-        x = F.relu_(x) if i + 1 < len(factors) else x
-    return x
 
 
 def pack(planes: Planes, geometry: Geometry) -> npt.NDArray[np.float32]:
@@ -142,9 +139,6 @@ def network_input(
     return np.concatenate([(packed - 128) * INPUT_SCALE, apart * INPUT_SCALE, rest * INPUT_SCALE])
 
 
-def dequantise(weights: Sequence[npt.NDArray[np.int32]], steps: Sequence[int]) -> list[torch.Tensor]:
+def dequantise(weights: Sequence[npt.NDArray[np.int32]], steps: Sequence[int]) -> list[npt.NDArray[np.float32]]:
     """Integer tensors times their steps."""
-    return [
-        torch.from_numpy(w.astype(np.float32) * np.float32(weight_step_of(k)))
-        for w, k in zip(weights, steps, strict=True)
-    ]
+    return [w.astype(np.float32) * np.float32(weight_step_of(k)) for w, k in zip(weights, steps, strict=True)]

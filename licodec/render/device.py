@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from licodec.model.geometry import Geometry
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.renderer import Renderer
-from licodec.render.torch_renderer import TorchRenderer
+from licodec.runtime import load_torch
 
 
 def open_renderer(geometry: Geometry, device: str = "cpu", *, exact: bool = True, fused: bool = False) -> Renderer[Any]:
@@ -21,4 +19,9 @@ def open_renderer(geometry: Geometry, device: str = "cpu", *, exact: bool = True
     """
     if device == "cpu":
         return NumpyRenderer(geometry)
+    load_torch()
+    import torch
+
+    from licodec.render.torch_renderer import TorchRenderer
+
     return TorchRenderer(geometry, device, torch.float32 if exact else torch.float16, fused=fused)

@@ -36,8 +36,8 @@ _REACH = FUSION // 2
 class Fusion:
     """The shipped network on a device."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.squares = Squares(_SQUARE if device.type == "cpu" else _SQUARE_ON_DEVICE)
+    def __init__(self, device: str) -> None:
+        self.squares = Squares(_SQUARE if device == "cpu" else _SQUARE_ON_DEVICE)
         self._layers = layers_of("fusion", device)
 
     def __call__(self, lumas: Sequence[Tensor], share: float, read: Window, part: Window) -> Tensor:

@@ -13,9 +13,6 @@ from licodec.jit import compiled
 
 Floats = npt.NDArray[np.float32]
 
-_SQUARES = 64
-"""Written at a time: as many channels of them as there are stay in the first-level cache."""
-
 
 @intrinsic  # type: ignore[misc]
 def _fused(_context: Any, a: Any, b: Any, c: Any) -> Any:
@@ -121,13 +118,25 @@ def _within(index: int, length: int) -> int:
 
 
 @compiled
-def blend(first: Floats, second: Floats, share: Floats) -> None:
-    """first becomes first - second, second becomes second + share * (first - second)."""
+def blend(first: Floats, second: Floats, share: Floats, cell: tuple[int, int], corner: tuple[int, int]) -> None:
+    """first becomes first - second, second becomes second + share * (first - second).
+
+    share: of the first, for every cell of the picture of (across, down) samples; corner: (row, column) in the picture
+    of these planes' first sample.
+    """
+    across, down = cell
+    top, left = corner
+    columns = first.shape[1]
     for y in range(first.shape[0]):
-        a, b, s = first[y], second[y], share[y]
-        for x in range(first.shape[1]):
-            a[x] -= b[x]
-            b[x] += s[x] * a[x]
+        shares, x = share[(top + y) // down], 0
+        while x < columns:
+            c = (left + x) // across
+            end = min((c + 1) * across - left, columns)
+            a, b, s = first[y, x:end], second[y, x:end], shares[c]
+            for k in range(end - x):
+                a[k] -= b[k]
+                b[k] += s * a[k]
+            x = end
 
 
 @compiled
@@ -140,86 +149,6 @@ def add(plane: Floats, other: Floats, peak: float, out: Floats) -> None:
 
 
 @compiled
-def pack(
-    planes: tuple[Floats, Floats, Floats],
-    apart: Floats,
-    residual: Floats,
-    phases: tuple[Floats, Floats],
-    step: tuple[int, int],
-    scale: float,
-    out: Floats,
-) -> None:
-    """`licodec.model.synthesis.network_input` of a window and the phases, [rows, columns, channels].
-
-    planes: all three, or luma and two empty ones; apart: empty for none; phases: [2, rows] and [2, columns];
-    step: (x, y) luma samples of a chroma sample.
-    """
-    y, u, v = planes
-    down, across = phases
-    for r in range(out.shape[0]):
-        for start in range(0, out.shape[1], _SQUARES):
-            part = out[r, start : start + _SQUARES]
-            _fold(y, r, start, 2, 2, 128.0, scale, False, part, 0)
-            channel = 4
-            if u.size:
-                fx, fy = 2 // step[0], 2 // step[1]
-                _fold(u, r, start, fx, fy, 128.0, scale, False, part, channel)
-                _fold(v, r, start, fx, fy, 128.0, scale, False, part, channel + fx * fy)
-                channel += 2 * fx * fy
-            if apart.size:
-                _fold(apart, r, start, 2, 2, 0.0, scale, True, part, channel)
-            else:
-                part[:, channel : channel + 4] = 0
-            _fold(residual, r, start, 2, 2, 0.0, scale, False, part, channel + 4)
-            for c in range(len(part)):
-                four = part[c, channel + 8 :]
-                four[0], four[1] = down[0, r], down[1, r]
-                four[2], four[3] = across[0, start + c], across[1, start + c]
-
-
-@compiled
-def _fold(
-    plane: Floats,
-    row: int,
-    first: int,
-    fx: int,
-    fy: int,
-    offset: float,
-    scale: float,
-    absolute: bool,
-    out: Floats,
-    channel: int,
-) -> None:
-    """Squares of fx x fy samples, of a row from the first on, into that many channels; odd edges repeat."""
-    rows, columns = plane.shape
-    shift, factor = np.float32(offset), np.float32(scale)
-    if fx * fy == 4 and 2 * row + 1 < rows and 2 * (first + len(out)) <= columns:
-        _fold_four(plane[2 * row, 2 * first :], plane[2 * row + 1, 2 * first :], shift, factor, absolute, out, channel)
-        return
-    for y in range(fy):
-        source = plane[min(row * fy + y, rows - 1)]
-        for x in range(fx):
-            for c in range(len(out)):
-                value = source[min((first + c) * fx + x, columns - 1)] - shift
-                if absolute:
-                    value = abs(value)
-                out[c, channel + y * fx + x] = value * factor
-
-
-@compiled
-def _fold_four(
-    top: Floats, bottom: Floats, shift: np.float32, factor: np.float32, absolute: bool, out: Floats, channel: int
-) -> None:
-    """Nearly all that there is to fold: twice as fast a square at a time."""
-    for c in range(len(out)):
-        four = out[c, channel : channel + 4]
-        a, b, d, e = top[2 * c] - shift, top[2 * c + 1] - shift, bottom[2 * c] - shift, bottom[2 * c + 1] - shift
-        if absolute:
-            a, b, d, e = abs(a), abs(b), abs(d), abs(e)
-        four[0], four[1], four[2], four[3] = a * factor, b * factor, d * factor, e * factor
-
-
-@compiled
 def add_weighed(plane: Floats, weights: Floats, step: tuple[int, int], out: Floats) -> None:
     """Add a plane times [rows / 2, columns / 2] weights of 2 x 2 luma samples; step: (x, y) of a sample in those."""
     fx, fy = 2 // step[0], 2 // step[1]
@@ -228,48 +157,6 @@ def add_weighed(plane: Floats, weights: Floats, step: tuple[int, int], out: Floa
         for i in range(fx):
             for c in range((len(source) - i + fx - 1) // fx):
                 made[c * fx + i] += source[c * fx + i] * factors[c]
-
-
-@compiled
-def unpack(
-    packed: Floats,
-    planes: tuple[Floats, Floats, Floats],
-    corner: tuple[int, int],
-    step: tuple[int, int],
-    scale: float,
-    peak: float,
-    out: tuple[Floats, Floats, Floats],
-) -> None:
-    """Planes plus what [rows, columns, content] holds for them, times a scale, clipped to 0..peak; in a window.
-
-    corner: (row, column) of the window in `packed`; planes, out: the window of each; two empty ones for luma alone.
-    """
-    fx, fy = 2 // step[0], 2 // step[1]
-    _unfold(packed, planes[0], corner, 2, 2, 0, scale, peak, out[0])
-    if planes[1].size:
-        _unfold(packed, planes[1], corner, fx, fy, 4, scale, peak, out[1])
-        _unfold(packed, planes[2], corner, fx, fy, 4 + fx * fy, scale, peak, out[2])
-
-
-@compiled
-def _unfold(
-    packed: Floats,
-    plane: Floats,
-    corner: tuple[int, int],
-    fx: int,
-    fy: int,
-    channel: int,
-    scale: float,
-    peak: float,
-    out: Floats,
-) -> None:
-    for y in range(plane.shape[0]):
-        source, given, made = packed[corner[0] + y // fy, corner[1] :], plane[y], out[y]
-        for i in range(fx):
-            k = channel + y % fy * fx + i
-            for c in range((len(made) - i + fx - 1) // fx):
-                value = given[c * fx + i] + source[c, k] * np.float32(scale)
-                made[c * fx + i] = min(max(value, np.float32(0)), np.float32(peak))
 
 
 @compiled

@@ -28,37 +28,44 @@ def limit(step: float) -> float:
 def filtered(plane: Floats, weights: Floats, most: float) -> Floats:
     """A plane behind its filter: weights [12] for the differences limited to `most`, and for the whole ones."""
     out = np.empty(plane.shape, np.float32)
-    _filter(_padded(plane), weights, np.float32(most), np.float32(PEAK), out)
+    _filter(plane, weights, np.float32(most), np.float32(PEAK), out)
     return out
 
 
 def features(plane: Floats, most: float, stride: int) -> Floats:
     """[12, rows / stride, columns] what each weight, if it were 1, would add to the samples of every stride-th row."""
     out = np.empty((2 * len(OFFSETS), -(-plane.shape[0] // stride), plane.shape[1]), np.float32)
-    _features(_padded(plane), np.float32(most), stride, out)
+    around = np.asarray(cv2.copyMakeBorder(plane, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE))
+    _features(around, np.float32(most), stride, out)
     return out
-
-
-def _padded(plane: Floats) -> Floats:
-    """A plane with its edges repeated."""
-    return np.asarray(cv2.copyMakeBorder(plane, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE))
 
 
 @compiled
 def _filter(plane: Floats, weights: Floats, most: np.float32, peak: np.float32, out: Floats) -> None:
-    rows, columns = out.shape
+    rows, columns = plane.shape
+    left = min(REACH, columns)
+    right = max(columns - REACH, left)
     for y in range(rows):
-        centre, line = plane[y + REACH, REACH : REACH + columns], out[y]
+        centre, line = plane[y], out[y]
         for x in range(columns):
             line[x] = centre[x]
         for k in range(len(OFFSETS)):
             limited, whole = weights[k], weights[len(OFFSETS) + k]
             if limited == 0 and whole == 0:
                 continue
-            a, b = _pair(plane, y, columns, OFFSETS[k])
-            for x in range(columns):
-                before, after = a[x] - centre[x], b[x] - centre[x]
-                line[x] += limited * (_limit(before, most) + _limit(after, most)) + whole * (before + after)
+            # None of the offsets goes down.
+            dy, dx = OFFSETS[k]
+            above, below = plane[max(y + dy, 0)], plane[min(y - dy, rows - 1)]
+            for edge in range(2):
+                for x in range(0 if edge == 0 else right, left if edge == 0 else columns):
+                    before = above[min(max(x + dx, 0), columns - 1)] - centre[x]
+                    after = below[min(max(x - dx, 0), columns - 1)] - centre[x]
+                    line[x] += limited * (_limit(before, most) + _limit(after, most)) + whole * (before + after)
+            a, b = above[left + dx : right + dx], below[left - dx : right - dx]
+            here, made = centre[left:right], line[left:right]
+            for x in range(right - left):
+                before, after = a[x] - here[x], b[x] - here[x]
+                made[x] += limited * (_limit(before, most) + _limit(after, most)) + whole * (before + after)
         for x in range(columns):
             line[x] = min(max(line[x], np.float32(0)), peak)
 

@@ -1,6 +1,7 @@
-"""The synthesis network of a segment at work on one picture, on any device.
+"""The synthesis network in torch: in training, and at work on one picture on any device.
 
-The same input as `licodec.model.synthesis.network_input` packs, without a copy through the host.
+The same input as `licodec.model.synthesis.network_input` packs, without a copy through the host. What renders on the
+CPU is `licodec.render.compiled_network`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,18 @@ def without_tf32() -> Iterator[None]:
             part.fp32_precision = precision
 
 
+def apply(parameters: Sequence[torch.Tensor], factors: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """[crops, inputs, h, w] of one frame to its correction [crops, content, h, w], over OUTPUT_SCALE, in x's dtype.
+
+    Channels last is twice as fast as channels first on a CPU.
+    """
+    for i, factor in enumerate(factors):
+        kernel, bias = parameters[6 * i : 6 * i + 2]
+        x = F.conv2d(x, (kernel * factor[..., None, None]).to(x.dtype), bias.to(x.dtype), padding=1)
+        x = F.relu_(x) if i + 1 < len(factors) else x
+    return x
+
+
 class Network:
     """The modulated network with a segment's dequantised weights."""
 
@@ -43,13 +56,15 @@ class Network:
         config: ModelConfig,
         symbols: SegmentSymbols,
         *,
-        device: torch.device,
+        device: str,
         dtype: torch.dtype,
     ) -> None:
         assert symbols.weights is not None
         self._geometry, self._rank, self._dtype = geometry, config.rank, dtype
         self._layers = synthesis.layer_shapes(geometry, config)
-        self._weights = [w.to(device) for w in synthesis.dequantise(symbols.weights, symbols.weight_steps)]
+        self._weights = [
+            torch.from_numpy(w).to(device) for w in synthesis.dequantise(symbols.weights, symbols.weight_steps)
+        ]
         rows, columns = geometry.shapes[0]
         self._half = (-(-rows // 2), -(-columns // 2))
         self._phases = torch.from_numpy(synthesis.phases(self._half)).to(device)
@@ -79,9 +94,9 @@ class Network:
 
     def run(self, x: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         """[1, content, rows, columns] of packed inputs [1, inputs, rows, columns], channels last, less OUTPUT_SCALE."""
-        factors = synthesis.modulations(self._weights, latent, self._layers, self._rank)
+        factors = synthesis.modulations(self._weights, latent, self._layers, self._rank, torch.tanh)
         with without_tf32():
-            return synthesis.apply(self._weights, factors, x)
+            return apply(self._weights, factors, x)
 
     def _pack(
         self, planes: Sequence[torch.Tensor], apart: torch.Tensor | None, residual: torch.Tensor, window: Window

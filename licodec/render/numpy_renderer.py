@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from licodec.model.geometry import PEAK, Floats, Planes, from_working
+from licodec.model.config import ModelConfig
+from licodec.model.geometry import BLEND, PEAK, Floats, Planes, from_working
 from licodec.model.motion import NODE, UNIT, Vectors
-from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE, input_channels
+from licodec.model.symbols import SegmentSymbols
 from licodec.render import kernels
+from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.deblock import smooth
 from licodec.render.loop_filter import filtered
-from licodec.render.network import Network
-from licodec.render.renderer import Content, Renderer
+from licodec.render.renderer import FIRST_SHARE, Content, Renderer
 from licodec.render.resample import View, view_planes
 from licodec.render.warp import blocks, dense, phase_weights, warp
 from licodec.render.window import Window
 from licodec.video import colour
 from licodec.video.info import Plane, VideoInfo
 
-_NOTHING = np.empty((0, 0), np.float32)
+if TYPE_CHECKING:
+    import torch
 
 
 class NumpyRenderer(Renderer[Floats]):
     """Renders on the CPU, into NumPy arrays."""
 
-    device = torch.device("cpu")
+    device = "cpu"
 
     def upload(self, array: npt.NDArray) -> Floats:
+        return array
+
+    def fetch(self, array: Floats) -> Floats:
         return array
 
     def _zeros(self, shape: tuple[int, ...]) -> Floats:
@@ -54,9 +59,13 @@ class NumpyRenderer(Renderer[Floats]):
         steps = [self.geometry.step(i) for i in range(len(planes))]
         return tuple(follow(plane, vectors, step, window.of(step)) for plane, step in zip(planes, steps, strict=True))
 
-    def _blend(self, first: Floats, second: Floats, share: Floats) -> tuple[Floats, Floats]:
-        kernels.blend(first, second, share)
-        return first, second
+    def _blended(
+        self, first: Planes, second: Planes, blend: npt.NDArray[np.uint8], window: Window
+    ) -> tuple[Floats, Planes]:
+        for i, planes in enumerate(zip(first, second, strict=True)):
+            (sx, sy), (rows, columns) = self.geometry.step(i), window.of(self.geometry.step(i))
+            kernels.blend(*planes, FIRST_SHARE[blend], (BLEND // sx, BLEND // sy), (rows.start, columns.start))
+        return first[0], second
 
     def _add(self, plane: Floats, other: Floats) -> Floats:
         out = np.empty(plane.shape, np.float32)
@@ -77,47 +86,18 @@ class NumpyRenderer(Renderer[Floats]):
             kernels.add_weighed(plane, weight, step, out)
         return np.clip(out, 0, PEAK, out=out)
 
-    def synthesise(
-        self,
-        network: Network | None,
-        content: Content[Floats],
-        latent: npt.NDArray[np.float32],
-        window: Window | None = None,
+    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> CompiledNetwork | None:
+        return None if symbols.weights is None else CompiledNetwork(self.geometry, config, symbols)
+
+    def _corrected(
+        self, network: Any, content: Content[Floats], latent: npt.NDArray[np.float32], window: Window
     ) -> Planes:
-        window = window or self.whole
-        if network is None:
-            return super().synthesise(network, content, latent, window)
-        steps = [self.geometry.step(i) for i in range(len(content.planes))]
-        around = window.read_by_network(self.geometry)
-        rows, columns = around.shape((2, 2))
-        x = np.empty((1, rows, columns, input_channels(self.geometry)), np.float32)
-        apart = _NOTHING if content.apart is None else content.apart[around.of((1, 1))]
-        phases = network.phases(around).numpy()
-        kernels.pack(
-            _three([p[around.of(step)] for p, step in zip(content.planes, steps, strict=True)]),
-            apart,
-            content.residual[around.of((1, 1))],
-            (phases[:2, :, 0], phases[2:, 0]),
-            self.geometry.subsampling,
-            INPUT_SCALE,
-            x[0],
-        )
-        packed = network.run(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(latent))
-        corner = (window.top - around.top) // 2, (window.left - around.left) // 2
-        shown = [p[window.of(step)] for p, step in zip(content.planes, steps, strict=True)]
-        out = [np.empty(p.shape, np.float32) for p in shown]
-        kernels.unpack(
-            packed[0].permute(1, 2, 0).numpy(),
-            _three(shown),
-            corner,
-            self.geometry.subsampling,
-            OUTPUT_SCALE,
-            PEAK,
-            _three(out),
-        )
-        return tuple(self._place(p, step, window) for p, step in zip(out, steps, strict=True))
+        corrected: Planes = network(content.planes, content.apart, content.residual, latent, window)
+        return corrected
 
     def _as_tensor(self, array: Floats) -> torch.Tensor:
+        import torch
+
         return torch.from_numpy(array)
 
     def _as_array(self, tensor: torch.Tensor) -> Floats:
@@ -130,6 +110,8 @@ class NumpyRenderer(Renderer[Floats]):
         return _codes(planes, info)
 
     def rgb(self, planes: Planes, info: VideoInfo) -> torch.Tensor:
+        import torch
+
         picture = colour.to_rgb(_codes(planes, info), info)
         return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
@@ -142,11 +124,6 @@ def _codes(planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
         out.append(np.empty(plane.shape, info.dtype))
         kernels.codes(plane, 1 << (info.bit_depth - 8), (1 << info.bit_depth) - 1, out[-1])
     return tuple(out)
-
-
-def _three(planes: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    y, u, v = (*planes, _NOTHING, _NOTHING)[:3]
-    return y, u, v
 
 
 def follow(plane: Floats, vectors: Vectors, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:

@@ -10,7 +10,8 @@
 
 The steps are the same everywhere. What differs is the kind of array, and the few operations that two twins
 give for theirs: `NumpyRenderer`, OpenCV on the CPU (in float32 the reference, with which the encoder closes
-its loop), and `TorchRenderer`, which keeps everything on a device.
+its loop), and `TorchRenderer`, which keeps everything on a device. Frames at their own times and size take no torch on
+the CPU: to load it takes longer than to decode a small video.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
@@ -37,19 +37,24 @@ from licodec.render import loop_filter
 from licodec.render.blocks import occupied
 from licodec.render.deblock import limits, strengths
 from licodec.render.flow import DENSITY, Motion
-from licodec.render.fusion import Fusion
 from licodec.render.intra import reach
-from licodec.render.network import Network
 from licodec.render.resample import View
 from licodec.render.warp import sample_positions, to_samples
 from licodec.render.window import Window
+from licodec.runtime import load_torch
 from licodec.video.info import Plane, VideoInfo
 
-Array = TypeVar("Array", Floats, torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+    from licodec.render.fusion import Fusion
+
+Array = TypeVar("Array", Floats, "torch.Tensor")
 """What a renderer computes with: float32, samples on the 8-bit scale."""
 
 MIDDLE = np.float32(128)
-_FIRST_SHARE = np.array([0.5, 1.0, 0.0], np.float32)
+FIRST_SHARE = np.array([0.5, 1.0, 0.0], np.float32)
+"""Of the first prediction, for each way of blending."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,8 @@ class Content(Generic[Array]):
 class Renderer(ABC, Generic[Array]):
     """The steps of rendering for pictures of one geometry."""
 
-    device: torch.device
+    device: str
     """Where the arrays are."""
-    network_type = torch.float32
-    """What the synthesis network computes in; everything else is float32."""
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
@@ -105,6 +108,9 @@ class Renderer(ABC, Generic[Array]):
 
     @cached_property
     def _fusion(self) -> Fusion:
+        load_torch()
+        from licodec.render.fusion import Fusion
+
         return Fusion(self.device)
 
     # What is the same for every kind of array.
@@ -137,13 +143,9 @@ class Renderer(ABC, Generic[Array]):
         warped = [self._follow(planes, f.vectors, window) for planes, f in zip(references, fields, strict=True)]
         if blend is None:
             return Prediction(warped[0], None)
-        share = {}
-        for step in self._shapes:
-            nodes, part = self._nodes_around(blend, BLEND, step, window)
-            share[step] = self._blocks(_FIRST_SHARE[nodes], BLEND, step, part)
-        shares = [share[self.geometry.step(i)] for i in range(len(self.geometry.shapes))]
-        apart, planes = zip(*map(self._blend, *warped, shares), strict=True)
-        return Prediction(planes, apart[0])
+        first, second = warped
+        apart, planes = self._blended(first, second, blend, window)
+        return Prediction(planes, apart)
 
     def reconstruct(
         self,
@@ -291,50 +293,41 @@ class Renderer(ABC, Generic[Array]):
             out += plane * self._as_array(wide[:rows, :columns])
         return out.clip(0, PEAK)
 
-    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
-        """A segment's network on the renderer's device; None for a segment without."""
-        if symbols.weights is None:
-            return None
-        return Network(self.geometry, config, symbols, device=self.device, dtype=self.network_type)
-
     def synthesise(
         self,
-        network: Network | None,
+        network: Any,
         content: Content[Array],
         latent: npt.NDArray[np.float32],
         window: Window | None = None,
     ) -> tuple[Array, ...]:
-        """The picture: content plus the network's correction for a latent [latent_dim], clipped to the sample range.
+        """The picture: content plus what the network (see `load`) corrects for a latent [latent_dim], clipped to the
+        sample range; None: the content itself.
 
         Planes are of the picture's size whatever the window is in which they are wanted (default: everywhere).
         """
         window = window or self.whole
-        correction = None if network is None else self._correction(network, content, latent, window)
-        planes = []
-        for i, plane in enumerate(content.planes):
-            step = self.geometry.step(i)
-            shown = plane[window.of(step)]
-            shown = shown.clip(0, PEAK) if correction is None else self._add(shown, correction[i])
-            planes.append(self._place(shown, step, window))
-        return tuple(planes)
-
-    def _correction(
-        self, network: Network, content: Content[Array], latent: npt.NDArray[np.float32], window: Window
-    ) -> Sequence[Array]:
-        """What the network adds to each plane in a window."""
-        apart = None if content.apart is None else self._as_tensor(content.apart)
-        planes = [self._as_tensor(p) for p in content.planes]
-        z = self._as_tensor(self.upload(latent))
-        return [self._as_array(c) for c in network(planes, apart, self._as_tensor(content.residual), z, window)]
+        steps = [self.geometry.step(i) for i in range(len(content.planes))]
+        if network is None:
+            shown = tuple(p[window.of(step)].clip(0, PEAK) for p, step in zip(content.planes, steps, strict=True))
+        else:
+            shown = self._corrected(network, content, latent, window)
+        return tuple(self._place(plane, step, window) for plane, step in zip(shown, steps, strict=True))
 
     def _follow(self, planes: tuple[Array, ...], vectors: Vectors, window: Window) -> tuple[Array, ...]:
         """A window of a picture as its reference has it: planes read along the motion vectors of cells."""
         return self._warp_all(planes, self._positions(vectors, window))
 
-    def _blend(self, first: Array, second: Array, share: Array) -> tuple[Array, Array]:
-        """(first - second, their mean with the first one's share)."""
-        apart = first - second
-        return apart, second + share * apart
+    def _blended(
+        self, first: tuple[Array, ...], second: tuple[Array, ...], blend: npt.NDArray[np.uint8], window: Window
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """(luma of the first prediction less the second, both blended as cells say); of a window, which may be used."""
+        share = {}
+        for step in self._shapes:
+            nodes, part = self._nodes_around(blend, BLEND, step, window)
+            share[step] = self._blocks(FIRST_SHARE[nodes], BLEND, step, part)
+        apart = [a - b for a, b in zip(first, second, strict=True)]
+        shares = (share[self.geometry.step(i)] for i in range(len(apart)))
+        return apart[0], tuple(b + s * d for b, s, d in zip(second, shares, apart, strict=True))
 
     def _add(self, plane: Array, other: Array) -> Array:
         """The sum in the range of samples."""
@@ -394,11 +387,21 @@ class Renderer(ABC, Generic[Array]):
             slice(columns.start - across, columns.stop - across),
         )
 
+    # What each kind of array needs of its own.
+
+    @abstractmethod
     def fetch(self, array: Array) -> Floats:
         """An array of the device, on the host."""
-        return self._as_tensor(array).cpu().numpy()
 
-    # What each kind of array needs of its own.
+    @abstractmethod
+    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Any:
+        """A segment's network as this renderer runs it; None for a segment without."""
+
+    @abstractmethod
+    def _corrected(
+        self, network: Any, content: Content[Array], latent: npt.NDArray[np.float32], window: Window
+    ) -> tuple[Array, ...]:
+        """Planes of a window with what the network corrects, clipped to the sample range."""
 
     @abstractmethod
     def upload(self, array: npt.NDArray) -> Array:

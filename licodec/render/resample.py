@@ -12,21 +12,25 @@ import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from licodec.container import DEFAULT_LIMITS, Limits
 from licodec.errors import UsageError
 from licodec.model.geometry import PEAK, Floats, Planes
-from licodec.render.upsample import Upsampler
 from licodec.render.warp import warp
 from licodec.render.window import Window
+from licodec.runtime import load_torch
 from licodec.video.info import VideoInfo
 
-Array = TypeVar("Array", npt.NDArray[Any], torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+    from licodec.render.upsample import Upsampler
+
+Array = TypeVar("Array", npt.NDArray[Any], "torch.Tensor")
 
 _LEFT_SITED, _TOP_SITED, _BOTTOM_SITED = (0, 1, 3, 5), (3, 4), (5, 6)
 """AVChromaLocation: unspecified, left, top left, bottom left; top left, top; bottom left, bottom."""
@@ -230,7 +234,10 @@ def area_taps(at: Floats, width: float, samples: int) -> Taps[npt.NDArray]:
 
 @lru_cache(maxsize=1)
 def _upsampler() -> Upsampler:
-    return Upsampler(torch.device("cpu"))
+    load_torch()
+    from licodec.render.upsample import Upsampler
+
+    return Upsampler("cpu")
 
 
 def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
@@ -242,6 +249,8 @@ def view_planes(planes: Planes, view: View, info: VideoInfo) -> Planes:
 
 def _read(plane: Floats, sampling: Sampling) -> Floats:
     if sampling.doubled:
+        import torch
+
         plane = _upsampler()(torch.from_numpy(plane), sampling.doubled).numpy()
     plane, sampling = nearby(plane, sampling)
     rows, columns = sampling.rows, sampling.columns

@@ -17,7 +17,7 @@ Layers = list[tuple[Tensor, Tensor]]
 """(kernel [outputs, inputs, side, side], bias) of each layer."""
 
 
-def layers_of(name: str, device: torch.device) -> Layers:
+def layers_of(name: str, device: str) -> Layers:
     """The layers of a shipped network on a device."""
     weights = {key: tensor.to(device) for key, tensor in _shipped(name).items()}
     return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL
-from licodec.model.geometry import PEAK, Geometry
+from licodec.model.geometry import PEAK, Floats, Geometry
 from licodec.model.motion import Field
-from licodec.model.symbols import PictureSymbols, SparseLevels
+from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.flow import Motion
@@ -44,14 +46,17 @@ class TorchRenderer(Renderer[Tensor]):
     def __init__(
         self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32, *, fused: bool = False
     ) -> None:
-        """`fused`: let torch.compile make one kernel of many, which takes seconds once and pays in long videos."""
-        self.device, self.network_type = torch.device(device), network_type
+        """`network_type`: what the synthesis network computes in; everything else is float32.
+
+        `fused`: let torch.compile make one kernel of many, which takes seconds once and pays in long videos.
+        """
+        self.device, self._network_type = device, network_type
         self._halves: dict[torch.Size, Tensor] = {}
         self._smooth: Callable[..., Tensor] = Fused(_smooth) if fused else _smooth
         self._filtered: Callable[..., Tensor] = Fused(_filtered) if fused else _filtered
         self._pictures = Tiles(1 << 16)
         self._tiles, self._bands = Tiles(geometry.shapes[0][0]), Tiles(BAND)
-        self._upsampler = Upsampler(self.device)
+        self._upsampler = Upsampler(device)
         super().__init__(geometry)
 
     def content(
@@ -99,7 +104,7 @@ class TorchRenderer(Renderer[Tensor]):
 
     def synthesise(
         self,
-        network: Network | None,
+        network: Any,
         content: Content[Tensor],
         latent: npt.NDArray[np.float32],
         window: Window | None = None,
@@ -115,11 +120,26 @@ class TorchRenderer(Renderer[Tensor]):
             whole = whole or made
         return whole
 
+    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
+        if symbols.weights is None:
+            return None
+        return Network(self.geometry, config, symbols, device=self.device, dtype=self._network_type)
+
+    def _corrected(
+        self, network: Any, content: Content[Tensor], latent: npt.NDArray[np.float32], window: Window
+    ) -> tuple[Tensor, ...]:
+        made = network(content.planes, content.apart, content.residual, self.upload(latent), window)
+        steps = [self.geometry.step(i) for i in range(len(made))]
+        return tuple(self._add(p[window.of(s)], c) for p, s, c in zip(content.planes, steps, made, strict=True))
+
     def upload(self, array: npt.NDArray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         # From pinned memory the copy waits for nothing that the device is still busy with.
-        tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
+        tensor = tensor.pin_memory() if self.device.startswith("cuda") else tensor
         return tensor.to(self.device, non_blocking=True)
+
+    def fetch(self, array: Tensor) -> Floats:
+        return array.cpu().numpy()
 
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(shape, device=self.device)

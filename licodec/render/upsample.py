@@ -28,8 +28,8 @@ _REACH = 2
 class Upsampler:
     """The shipped network on a device."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.squares = Squares(_SQUARE if device.type == "cpu" else _SQUARE_ON_DEVICE)
+    def __init__(self, device: str) -> None:
+        self.squares = Squares(_SQUARE if device == "cpu" else _SQUARE_ON_DEVICE)
         self._layers = layers_of("upsampler", device)
         self._bicubic = bicubic().to(device)
 

@@ -51,6 +51,24 @@ def test_help_loads_nothing_heavy() -> None:
     assert result.stderr == "[]\n"
 
 
+def test_on_the_cpu_torch_is_loaded_only_for_what_needs_it(clip: Path, tmp_path: Path) -> None:
+    """It takes longer to load than a small video to decode."""
+    program = f"""
+import sys
+from licodec.cli.main import run
+def cpu(*words):
+    assert run([*words, "--device", "cpu"]) == 0
+cpu("encode", {str(clip)!r}, "a.linr", "--preset", "ultrafast", "--crf", "40")
+cpu("decode", "a.linr", "a.mkv")
+cpu("decode", "a.linr", "half.mkv", "--scale", "1/2")
+assert run(["compare", {str(clip)!r}, "a.linr", "--no-plot"]) == run(["verify", "a.linr"]) == 0
+assert "torch" not in sys.modules
+cpu("decode", "a.linr", "twice.mkv", "--scale", "2", "--threads", "1", "--at", "0")
+assert sys.modules["torch"].get_num_threads() == 1
+"""
+    subprocess.run([sys.executable, "-c", program], env=environment(), cwd=tmp_path, check=True)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
     for parameter in cli.commands[name].params:

@@ -17,6 +17,7 @@ from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes
 from licodec.quant.steps import LATENT_STEP, weight_step_of
+from licodec.render.network import apply
 from licodec.video.info import ChromaFormat, VideoInfo
 
 CONFIG = ModelConfig(width=8)
@@ -55,12 +56,13 @@ class Lesson:
 
     def _shown(self, content: Planes, latent: np.ndarray) -> Planes:
         """A decoder's arithmetic: single precision and quantised parameters."""
-        parameters = synthesis.dequantise(self.trained.weights, self.trained.steps)
+        parameters = [torch.from_numpy(w) for w in synthesis.dequantise(self.trained.weights, self.trained.steps)]
         z = torch.from_numpy(latent.astype(np.float32) * np.float32(LATENT_STEP))
-        factors = synthesis.modulations(parameters, z, synthesis.layer_shapes(self.geometry, CONFIG), CONFIG.rank)
+        shapes = synthesis.layer_shapes(self.geometry, CONFIG)
+        factors = synthesis.modulations(parameters, z, shapes, CONFIG.rank, torch.tanh)
         seen = synthesis.network_input(content, None, np.zeros_like(content[0]), self.geometry)
         x = np.concatenate([seen, synthesis.phases(seen.shape[1:])])
-        made = synthesis.OUTPUT_SCALE * synthesis.apply(parameters, factors, torch.from_numpy(x)[None])[0].numpy()
+        made = synthesis.OUTPUT_SCALE * apply(parameters, factors, torch.from_numpy(x)[None])[0].numpy()
         return tuple(c + p for c, p in zip(content, synthesis.unpack(made, self.geometry), strict=True))
 
 

@@ -13,6 +13,7 @@ from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, to_working
 from licodec.quant.steps import weight_step_of
+from licodec.render.network import apply
 from licodec.video.info import CHROMA_FORMATS, ChromaFormat, VideoInfo
 
 CONFIG = ModelConfig(latent_dim=5, width=6, hyper_width=4, rank=2)
@@ -33,8 +34,8 @@ def silent_hypernetworks(parameters: list[torch.Tensor]) -> list[torch.Tensor]:
 def run(parameters: list[torch.Tensor], latents: torch.Tensor, x: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """Correction [frames, content, h, w] of inputs [frames, inputs, h, w], each frame by its own latent."""
     shapes = synthesis.layer_shapes(geometry, CONFIG)
-    factors = [synthesis.modulations(parameters, z, shapes, CONFIG.rank) for z in latents]
-    return torch.cat([synthesis.apply(parameters, f, seen[None]) for f, seen in zip(factors, x, strict=True)])
+    factors = [synthesis.modulations(parameters, z, shapes, CONFIG.rank, torch.tanh) for z in latents]
+    return torch.cat([apply(parameters, f, seen[None]) for f, seen in zip(factors, x, strict=True)])
 
 
 def inputs(geometry: Geometry, frames: int = 2, half: tuple[int, int] = (6, 5)) -> torch.Tensor:
@@ -101,7 +102,9 @@ def test_hypernetworks_that_say_zero_leave_the_base_network_as_it_is(chroma: Chr
     geometry = Geometry.of(VideoInfo(12, 10, chroma))
     parameters = silent_hypernetworks(network(geometry))
     latents = torch.randn((2, CONFIG.latent_dim))
-    for factor in synthesis.modulations(parameters, latents[0], synthesis.layer_shapes(geometry, CONFIG), CONFIG.rank):
+    for factor in synthesis.modulations(
+        parameters, latents[0], synthesis.layer_shapes(geometry, CONFIG), CONFIG.rank, torch.tanh
+    ):
         assert (factor == 1).all()
     x = inputs(geometry)
     expected = x
@@ -118,7 +121,9 @@ def test_factors_are_twice_the_sigmoid_of_a_low_rank_product() -> None:
     parameters = network(geometry)
     latent = 3 * torch.randn(CONFIG.latent_dim, generator=torch.Generator().manual_seed(1))
     shapes = synthesis.layer_shapes(geometry, CONFIG)
-    for shape, factor in zip(shapes, synthesis.modulations(parameters, latent, shapes, CONFIG.rank), strict=True):
+    for shape, factor in zip(
+        shapes, synthesis.modulations(parameters, latent, shapes, CONFIG.rank, torch.tanh), strict=True
+    ):
         assert factor.shape == shape
         assert 0 < factor.min() < 1 < factor.max() < 2
         assert torch.linalg.matrix_rank(torch.logit(factor.double() / 2), rtol=1e-3) == CONFIG.rank
@@ -153,11 +158,11 @@ def test_crops_come_out_together_as_they_do_alone_and_latents_make_them_differ()
     parameters, x = network(geometry), inputs(geometry, frames=3)
     latents = torch.randn((2, CONFIG.latent_dim), generator=torch.Generator().manual_seed(3))
     shapes = synthesis.layer_shapes(geometry, CONFIG)
-    factors = [synthesis.modulations(parameters, z, shapes, CONFIG.rank) for z in latents]
-    together = synthesis.apply(parameters, factors[0], x)
+    factors = [synthesis.modulations(parameters, z, shapes, CONFIG.rank, torch.tanh) for z in latents]
+    together = apply(parameters, factors[0], x)
     for alone, made in zip(x, together, strict=True):
-        torch.testing.assert_close(synthesis.apply(parameters, factors[0], alone[None])[0], made, rtol=1e-4, atol=1e-3)
-    assert (synthesis.apply(parameters, factors[1], x) - together).abs().max() > 0.1
+        torch.testing.assert_close(apply(parameters, factors[0], alone[None])[0], made, rtol=1e-4, atol=1e-3)
+    assert (apply(parameters, factors[1], x) - together).abs().max() > 0.1
 
 
 def test_weights_are_integers_times_their_steps() -> None:
@@ -165,4 +170,4 @@ def test_weights_are_integers_times_their_steps() -> None:
     a, b = synthesis.dequantise(weights, [8, 255])
     assert a.tolist() == [[-0.75, 0.0], [1.75, 0.25]]
     assert b.tolist() == pytest.approx([5 * weight_step_of(255)])
-    assert a.dtype == b.dtype == torch.float32
+    assert a.dtype == b.dtype == np.float32

@@ -80,9 +80,9 @@ def test_frames_are_the_same_with_little_memory(room: float, monkeypatch: pytest
 def test_enlarging_is_the_same_with_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     luma = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (150, 301)).astype(np.float32))
     part = Window(3, 140, 20, 290)
-    wanted = Upsampler(torch.device("cpu"))(luma, part)
+    wanted = Upsampler("cpu")(luma, part)
     memory = Memory(monkeypatch, 5_000)
-    upsampler = Upsampler(torch.device("cpu"))
+    upsampler = Upsampler("cpu")
     assert (upsampler(luma, part) - wanted).abs().max() < 0.005
     assert (memory.refused, upsampler.squares.side) == (2, 32)
 

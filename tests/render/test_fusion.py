@@ -34,7 +34,7 @@ def lumas() -> list[torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def fuse() -> Fusion:
-    return Fusion(torch.device("cpu"))
+    return Fusion("cpu")
 
 
 def cut(lumas: list[torch.Tensor], window: Window) -> list[torch.Tensor]:

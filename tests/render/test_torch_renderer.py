@@ -7,18 +7,21 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from licodec.entropy.segment import SegmentReader
 from licodec.model import synthesis
-from licodec.model.geometry import Geometry, Planes
+from licodec.model.geometry import PEAK, Geometry, Planes
+from licodec.model.symbols import SegmentSymbols
 from licodec.profiles import open_player
-from licodec.render.network import Network
+from licodec.render.compiled_network import CompiledNetwork
+from licodec.render.network import Network, apply
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
 from licodec.render.torch_renderer import TorchRenderer
+from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 from render.clips import CONFIG, FRAMES, segment
 
@@ -69,7 +72,7 @@ def check_codes(twins: Twins, found: Sequence[torch.Tensor], wanted: Planes, inf
         assert a.dtype == b.dtype == info.dtype
         assert np.abs(a.astype(int) - b).max() <= 1
     rgb = twins.torch.rgb(tuple(found), info)
-    assert rgb.device.type == twins.torch.device.type
+    assert rgb.device.type == twins.torch.device
     reference = twins.numpy.rgb(wanted, info)
     assert rgb.shape == reference.shape == (3, info.height, info.width)
     assert rgb.dtype == reference.dtype
@@ -144,35 +147,75 @@ def test_colour_is_that_of_the_reference(location: int, matrix: int, full_range:
         assert (apart > 0).float().mean() < 0.01
 
 
+class Case:
+    """Content, a latent, a segment's weights, and the correction by the functions that define it."""
+
+    def __init__(self, info: VideoInfo, width: int = CONFIG.width) -> None:
+        random = np.random.default_rng(2)
+        self.geometry, self.config = Geometry.of(info), replace(CONFIG, width=width)
+        self.planes = tuple(random.random(shape, np.float32) * 255 for shape in self.geometry.shapes)
+        self.apart, self.rest = (random.normal(0, 20, self.geometry.shapes[0]).astype(np.float32) for _ in range(2))
+        self.latent = random.normal(0, 1, CONFIG.latent_dim).astype(np.float32)
+        shapes = synthesis.parameter_shapes(self.geometry, self.config)
+        weights = [np.rint(random.normal(0, 5, shape)).astype(np.int32) for shape in shapes]
+        self.symbols = SegmentSymbols((1,), np.zeros((2, 2), np.uint8), weights, [20] * len(weights))
+
+    def correction(self, apart: npt.NDArray[np.float32] | None) -> Planes:
+        assert self.symbols.weights is not None
+        numbers = synthesis.dequantise(self.symbols.weights, self.symbols.weight_steps)
+        weights = [torch.from_numpy(w) for w in numbers]
+        shapes = synthesis.layer_shapes(self.geometry, self.config)
+        z = torch.from_numpy(self.latent)
+        factors = synthesis.modulations(weights, z, shapes, self.config.rank, torch.tanh)
+        seen = synthesis.network_input(self.planes, apart, self.rest, self.geometry)
+        seen = np.concatenate([seen, synthesis.phases(seen.shape[1:])])
+        made = apply(weights, factors, torch.from_numpy(seen)[None])[0].numpy()
+        wanted = synthesis.unpack(made * synthesis.OUTPUT_SCALE, self.geometry)
+        assert np.abs(wanted[0]).max() > 0.5  # it does something
+        return wanted
+
+
 @devices
 @formats
 def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
-    """`Network` against the functions that define it."""
-    geometry = Geometry.of(info)
-    reader = SegmentReader(segment(info), geometry, CONFIG, FRAMES)
-    random = np.random.default_rng(2)
-    planes = tuple(random.random(shape, np.float32) * 255 for shape in geometry.shapes)
-    apart, rest = (random.normal(0, 20, geometry.shapes[0]).astype(np.float32) for _ in range(2))
-    latent = random.normal(0, 1, CONFIG.latent_dim).astype(np.float32)
-    network = Network(geometry, CONFIG, reader.symbols, device=torch.device(device), dtype=torch.float32)
-
-    weights = synthesis.dequantise(reader.symbols.weights or [], reader.symbols.weight_steps)
-    shapes = synthesis.layer_shapes(geometry, CONFIG)
-    factors = synthesis.modulations(weights, torch.from_numpy(latent), shapes, CONFIG.rank)
-    for disagreement in (apart, None):
-        inputs = synthesis.network_input(planes, disagreement, rest, geometry)
-        inputs = np.concatenate([inputs, synthesis.phases(inputs.shape[1:])])
-        correction = synthesis.apply(weights, factors, torch.from_numpy(inputs)[None])[0].numpy()
-        wanted = synthesis.unpack(correction * synthesis.OUTPUT_SCALE, geometry)
-        up = [torch.from_numpy(p).to(device) for p in planes]
+    case = Case(info)
+    network = Network(case.geometry, case.config, case.symbols, device=device, dtype=torch.float32)
+    for apart in (case.apart, None):
         found = network(
-            up,
-            None if disagreement is None else torch.from_numpy(disagreement).to(device),
-            torch.from_numpy(rest).to(device),
-            torch.from_numpy(latent).to(device),
+            [torch.from_numpy(p).to(device) for p in case.planes],
+            None if apart is None else torch.from_numpy(apart).to(device),
+            torch.from_numpy(case.rest).to(device),
+            torch.from_numpy(case.latent).to(device),
         )
-        assert np.abs(wanted[0]).max() > 5  # it does something
-        check(found, wanted, device, "correction")
+        check(found, case.correction(apart), device, "correction")
+
+
+@formats
+@pytest.mark.parametrize("width", [1, 4, 7, 8, 19])
+def test_the_compiled_network_is_that_of_the_model(info: VideoInfo, width: int) -> None:
+    """Of whole pictures, and of regions of them, which come out as the same part of the whole, to the last bit."""
+    case = Case(info, width)
+    network = CompiledNetwork(case.geometry, case.config, case.symbols)
+    whole = Window.whole(case.geometry)
+    for apart in (case.apart, None):
+        made = network(case.planes, apart, case.rest, case.latent, whole)
+        wanted = [np.clip(p + c, 0, PEAK) for p, c in zip(case.planes, case.correction(apart), strict=True)]
+        check([torch.from_numpy(p) for p in made], tuple(wanted), "cpu", "corrected")
+        for window in (Window(0, 8, 0, 10), Window(8, 22, 14, 30), replace(whole, top=30), replace(whole, left=42)):
+            part = network(case.planes, apart, case.rest, case.latent, window)
+            for i, (a, b) in enumerate(zip(part, made, strict=True)):
+                np.testing.assert_array_equal(a, b[window.of(case.geometry.step(i))])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 3), (3, 4), (5, 97), (130, 2)])
+def test_the_compiled_network_of_pictures_smaller_than_its_kernels_and_longer_than_its_spans(
+    size: tuple[int, int],
+) -> None:
+    case = Case(VideoInfo(*size))
+    network = CompiledNetwork(case.geometry, case.config, case.symbols)
+    made = network(case.planes, case.apart, case.rest, case.latent, Window.whole(case.geometry))
+    wanted = [np.clip(p + c, 0, PEAK) for p, c in zip(case.planes, case.correction(case.apart), strict=True)]
+    check([torch.from_numpy(p) for p in made], tuple(wanted), "cpu", "corrected")
 
 
 @devices

@@ -30,7 +30,7 @@ def luma() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def upsampler() -> Upsampler:
-    return Upsampler(torch.device("cpu"))
+    return Upsampler("cpu")
 
 
 def all_of(plane: np.ndarray | torch.Tensor) -> Window:
@@ -73,7 +73,7 @@ def test_nothing_else_of_the_plane_is_read(luma: torch.Tensor, upsampler: Upsamp
 def test_squares_of_another_size_say_the_same(luma: torch.Tensor, upsampler: Upsampler) -> None:
     """To float32's rounding: sums may be taken in another order."""
     everything = all_of(luma)
-    other = Upsampler(torch.device("cpu"))
+    other = Upsampler("cpu")
     other.squares.side = 512
     assert (other(luma, everything) - upsampler(luma, everything)).abs().max() < 0.005
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from licodec.errors import UsageError
+from licodec.runtime import load_torch
 
 if TYPE_CHECKING:
     from licodec.semantics.embedder import Embedder
@@ -29,6 +30,8 @@ def open_embedder(spec: str, device: str = "cpu") -> Embedder:
         DamagedFileError: a file of the model cannot be read, or contradicts another.
     """
     kind, _, rest = spec.partition(":")
+    if spec == BUILTIN or kind in ("hf", "open_clip"):
+        load_torch()
     if spec == BUILTIN:
         from licodec.semantics.providers.builtin import BuiltinEmbedder
 
