@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT
 from licodec.fit.guard import Guard, Warn
@@ -18,7 +19,7 @@ from licodec.fit.threads import each
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.synthesis import OUTPUT_SCALE
+from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE
 from licodec.quant.steps import LATENT_STEP, weight_index_of, weight_step_of
 from licodec.render.network import apply
 from licodec.runtime import one_torch_thread
@@ -38,6 +39,12 @@ _RATES = (0.02, 0.005)
 """Learning rates of the kernels (by SOAP) and of the rest (by Adam)."""
 _BIT_WORTH = 2.0
 """Of bits estimated by `_bits`, over that of bits."""
+_STRUCTURE = 0.25
+"""What lost structure counts beside squared error, where there is no network yet: squared error alone smooths."""
+_STRUCTURE_WORTH = 500.0
+"""Squared error that all structure is worth at most: where brightness alone is wrong, next to nothing of it is lost."""
+_SCALES, _WINDOW, _CONTRAST = 2, 8, (0.03 * 255) ** 2
+"""Of `lost_structure`: scales from half the size on, samples a side of windows, which overlap by half, C2 of SSIM."""
 _PROBES = 8
 """Batches that the curvature is estimated from."""
 _STEP_BOUNDS = (1e-4, 2.0)
@@ -111,6 +118,23 @@ def _integers(x: torch.Tensor, step: float, most: int) -> npt.NDArray[np.int32]:
 def _bits(symbols: torch.Tensor) -> torch.Tensor:
     """About what symbols cost, by a function with a gradient."""
     return torch.log2(1 + 2 * symbols.square()).sum()
+
+
+def lost_structure(content: torch.Tensor, wanted: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    """1 less the contrast and structure of SSIM (Wang et al., 2004) between content + wanted and content + made: the
+    sum of its means at the scales at which MS-SSIM looks closest; all [crops, 4, h, w] packed luma."""
+    apart = made - wanted
+    x = torch.stack([2 * content + wanted + made, apart], dim=1).mean(dim=2)
+    lost = x.new_zeros(())
+    for _ in range(_SCALES):
+        if min(x.shape[-2:]) < _WINDOW:
+            break
+        mean, square = F.avg_pool2d(torch.cat([x, x.square()], dim=1), _WINDOW, _WINDOW // 2).split(2, dim=1)
+        # Variances of the sum and of the difference: half of both is the sum of the pictures' own.
+        both, apart = (square - mean.square()).unbind(dim=1)
+        lost = lost + (apart / ((both + apart) / 2 + _CONTRAST)).mean()
+        x = F.avg_pool2d(x, 2)
+    return lost
 
 
 def _one_cycle(step: int, steps: int) -> float:
@@ -229,7 +253,8 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     warn: Warn = lambda text: None,
 ) -> TrainedSynthesis:
-    """Fit network and latents to the crops: squared error, and from a part of the steps on rounding and bits.
+    """Fit network and latents to the crops: squared error and lost structure, and from a part of the steps on rounding
+    and bits.
 
     `bit_worth`: squared error (luma-weighted, of the whole segment) that a bit is worth.
 
@@ -262,13 +287,21 @@ def train(
             seen = (crop.bfloat16() if halved else crop.float()).contiguous(memory_format=torch.channels_last)
             yield apply(parameters, factors, seen).float() * OUTPUT_SCALE
 
-    def errors(batch: Sequence[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
-        for (k, which), made in zip(batch, corrections(batch), strict=True):
-            yield (made - wanted[k, which].float()).square() * importance
+    def squares(k: int, which: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+        """Squared errors of some crops of a picture."""
+        return (made - wanted[k, which].float()).square() * importance
+
+    def lost(k: int, which: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+        luma = inputs[k, which, :4].float() / INPUT_SCALE
+        return lost_structure(luma, wanted[k, which, :4].float(), made[:, :4])
 
     def loss_of(pictures: Sequence[tuple[int, torch.Tensor]]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Part of a batch's loss that pictures of it have, and its gradients."""
-        loss = torch.stack([error.mean() for error in errors(pictures)]).sum() / _PICTURES
+        losses = [
+            squares(k, which, made).mean() + structure_worth * lost(k, which, made)
+            for (k, which), made in zip(pictures, corrections(pictures), strict=True)
+        ]
+        loss = torch.stack(losses).sum() / _PICTURES
         return loss.detach(), torch.autograd.grad(loss, model.trained)
 
     def descend(optimiser: Soap) -> torch.Tensor:
@@ -295,11 +328,15 @@ def train(
                 sums = [c + share * float(g.square().mean()) for c, g in zip(sums, gradients, strict=True)]
         return sums
 
+    # As it is without a network.
+    idle = sum(float((w.float().square() * importance).sum()) for w in wanted) / wanted.numel()
+    some_crops = torch.arange(min(_BATCH, inputs.shape[1]))
+    idle_lost = sum(float(lost(k, some_crops, torch.zeros_like(wanted[k, some_crops]).float())) for k in range(frames))
+    structure_worth = min(_STRUCTURE_WORTH, _STRUCTURE * idle * frames / max(idle_lost, 1e-9))
     if seconds is not None:
         steps = _affordable(steps, seconds, lambda: descend(model.optimiser((0.0, 0.0))))
     # Worse than no network by more than a rounding: a training has no business there.
-    idle = sum(float((w.float().square() * importance).sum()) for w in wanted) / wanted.numel()
-    guard = Guard(model.trained, 2 * idle + 1, warn)
+    guard = Guard(model.trained, 2 * (1 + _STRUCTURE) * idle + 1, warn)
     optimiser = model.optimiser()
     for step in range(steps):
         for group, rate in zip(optimiser.param_groups, _RATES, strict=True):
@@ -320,8 +357,8 @@ def train(
     with torch.no_grad():
         for k in range(frames):
             for which in torch.arange(inputs.shape[1]).split(_BATCH):
-                (error,) = errors([(k, which)])
-                gain += float((wanted[k, which].float().square() * importance).sum() - error.sum())
+                (made,) = corrections([(k, which)])
+                gain += float(squares(k, which, torch.zeros_like(made)).sum() - squares(k, which, made).sum())
     assert model.steps is not None
     sizes = [weight_step_of(k) for k in model.steps]
     parameters, z = model.tensors()

@@ -12,7 +12,7 @@ import torch
 from fit.patterns import panned, texture, with_neutral_chroma
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import fit_segment
-from licodec.fit.synthesis import CROP, CropSet, TrainedSynthesis, train
+from licodec.fit.synthesis import CROP, CropSet, TrainedSynthesis, lost_structure, train
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes
@@ -244,3 +244,26 @@ def test_a_network_is_tried_only_beside_a_payload_that_it_can_save_a_part_of(crf
         report=lambda stage, step, steps: stages.add(stage),
     )
     assert ("train" in stages) == tried
+
+
+def test_lost_structure_is_what_ssim_says_of_the_sum_of_content_and_correction() -> None:
+    """Window by window, at half and a quarter of the size; nothing is lost of what is as wanted."""
+    random = np.random.default_rng(4)
+    content, wanted, made = (random.normal(0, s, (2, 4, 24, 20)).astype(np.float32) for s in (40, 9, 9))
+    tensors = [torch.from_numpy(x) for x in (content, wanted, made)]
+    a, b = ((content + x).mean(axis=1).astype(np.float64) for x in (wanted, made))
+    expected = 0.0
+    for scale in range(2):
+        found = []
+        for y in range(0, a.shape[1] - 7, 4):
+            for x in range(0, a.shape[2] - 7, 4):
+                for p, q in zip(a[:, y : y + 8, x : x + 8], b[:, y : y + 8, x : x + 8], strict=True):
+                    covariance = ((p - p.mean()) * (q - q.mean())).mean()
+                    found.append(1 - (2 * covariance + 58.5225) / (p.var() + q.var() + 58.5225))
+        assert len(found) == 2 * (20 if scale == 0 else 2)
+        expected += float(np.mean(found))
+        a, b = (p.reshape(2, p.shape[1] // 2, 2, p.shape[2] // 2, 2).mean(axis=(2, 4)) for p in (a, b))
+    assert expected > 0.05
+    assert float(lost_structure(*tensors)) == pytest.approx(expected, rel=1e-4)
+    assert float(lost_structure(tensors[0], tensors[1], tensors[1])) == 0
+    assert float(lost_structure(*(t[..., :7, :] for t in tensors))) == 0  # smaller than a window
