@@ -123,8 +123,8 @@ def _bits(symbols: torch.Tensor) -> torch.Tensor:
 def lost_structure(content: torch.Tensor, wanted: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
     """1 less the contrast and structure of SSIM (Wang et al., 2004) between content + wanted and content + made: the
     sum of its means at the scales at which MS-SSIM looks closest; all [crops, 4, h, w] packed luma."""
-    apart = made - wanted
-    x = torch.stack([2 * content + wanted + made, apart], dim=1).mean(dim=2)
+    before, right, now = (part.mean(dim=1) for part in (content, wanted, made))
+    x = torch.stack([2 * before + right + now, now - right], dim=1)
     lost = x.new_zeros(())
     for _ in range(_SCALES):
         if min(x.shape[-2:]) < _WINDOW:
@@ -292,8 +292,10 @@ def train(
         return (made - wanted[k, which].float()).square() * importance
 
     def lost(k: int, which: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
-        luma = inputs[k, which, :4].float() / INPUT_SCALE
-        return lost_structure(luma, wanted[k, which, :4].float(), made[:, :4])
+        """Structure that is lost in the first half of some crops of a picture, which tells enough."""
+        part = which[: -(-len(which) // 2)]
+        luma = inputs[k, part, :4].float() / INPUT_SCALE
+        return lost_structure(luma, wanted[k, part, :4].float(), made[: len(part), :4])
 
     def loss_of(pictures: Sequence[tuple[int, torch.Tensor]]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Part of a batch's loss that pictures of it have, and its gradients."""
