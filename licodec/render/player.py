@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import repeat
 from threading import RLock
 from typing import Generic
@@ -29,6 +30,9 @@ _KEEP_BYTES = 256 << 20
 """Contents kept, or as many as a group has pictures if that is more: coding and playing render each picture once."""
 _AHEAD = 6
 """Batches parsed before they are asked for: about a group."""
+_PREPARED = 8
+"""Frames from one that is played to the one whose content is prepared. The first of a group takes five contents, for
+which all others would wait."""
 _NOWHERE = Window(0, 0, 0, 0)
 
 
@@ -95,6 +99,13 @@ class Contents(Generic[Array]):
             self._keep(wanted.pop())
         return self._kept[picture.frame]
 
+    def prepare(self, picture: Picture, pictures: Mapping[int, Picture]) -> None:
+        """Render one picture that is missing, of this one and those that it refers to."""
+        while missing := [r for r in picture.refs if not self._has(r)]:
+            picture = pictures[missing[0]]
+        if not self._has(picture.frame):
+            self._keep(picture)
+
     def _keep(self, picture: Picture) -> None:
         """Render a picture whose references are kept, or find it; it and they are now the latest."""
         for r in picture.refs:
@@ -142,13 +153,21 @@ class SegmentPlayer(Generic[Array]):
         self._shown: Window = renderer.whole
         self._asked: dict[int, Window] = {}
         self._flow: tuple[int, Flow] | None = None
+        self._rendered = deque[int](maxlen=_PREPARED)
+        self._damage: DamagedFileError | None = None
         self._one_by_one = RLock()
         self.frames, self._where = frames, where
 
     def _parse_to(self, frame: int) -> None:
         """Symbols come in coding order: read on until this frame's are there."""
         while frame not in self._pictures:
-            batch = next(self._batches, None)
+            if self._damage:
+                raise self._damage
+            try:
+                batch = next(self._batches, None)
+            except DamagedFileError as error:
+                self._damage = error
+                raise
             if batch is None:
                 raise DamagedFileError(f"{self._where}: cannot be read past the damage before frame {frame}")
             for picture in batch:
@@ -191,8 +210,17 @@ class SegmentPlayer(Generic[Array]):
         shown = window or self._renderer.whole
         with self._one_by_one:
             (content,) = self._contents_of(shown, {frame: shown})
+            if frame - 1 in self._rendered and shown == self._renderer.whole:
+                self._prepare(min(frame + _PREPARED, self.frames - 1))
+            self._rendered.append(frame)
         latent = self._latent(frame) if latent is None else latent
         return self._renderer.synthesise(self._network, content, latent, shown)
+
+    def _prepare(self, frame: int) -> None:
+        """Of frames played one after the other: make a content that a later one takes, while others make pictures."""
+        with suppress(DamagedFileError):  # which is told when it is reached
+            self._parse_to(frame)
+            self._contents.prepare(self._pictures[frame], self._pictures)
 
     def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array, ...]:
         """Planes at a time after `frame`, `share` (0..1) of the way to the next frame of the segment.
