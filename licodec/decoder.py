@@ -25,7 +25,7 @@ from licodec.errors import DamagedFileError, LimitError, UsageError
 from licodec.fit.settings import Progress
 from licodec.profiles import check_compute, open_player
 from licodec.render.resample import View
-from licodec.runtime import in_order, pictures_at_once, sharing_threads, use_threads
+from licodec.runtime import pictures_at_once, pictures_in_order, sharing_threads, use_threads
 from licodec.semantics.track import verify_latents
 from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink, same_file
@@ -199,9 +199,7 @@ class _Times:
         jobs = itertools.chain((partial(native, i) for i in self.indices), (partial(between, at) for at in self.times))
         if threads == 1:
             return (job() for job in jobs)
-        # Contents are made by one thread at a time: with one more, somebody does so while the others make pictures of
-        # them. And one more than those, so that none waits while the sink takes a frame.
-        return in_order(partial.__call__, jobs, threads + 1, threads + 2)
+        return pictures_in_order(partial.__call__, jobs, threads)
 
 
 def _times(video: Video, settings: DecodeSettings) -> _Times:

@@ -40,7 +40,14 @@ from licodec.fit.settings import DEFAULT_CRF, EncodeSettings, Progress
 from licodec.model.geometry import Geometry, to_working
 from licodec.profiles import check_compute, open_player
 from licodec.render.device import open_renderer
-from licodec.runtime import in_order, pick_device, pictures_at_once, release_memory, sharing_threads, use_threads
+from licodec.runtime import (
+    pick_device,
+    pictures_at_once,
+    pictures_in_order,
+    release_memory,
+    sharing_threads,
+    use_threads,
+)
 from licodec.semantics.embedder import Embedder
 from licodec.semantics.providers import open_embedder
 from licodec.semantics.teacher import Lesson, Teacher, check_weight
@@ -402,8 +409,8 @@ class _Job:
 
         # An embedder is to have all threads, and its time to itself.
         count = 1 if lesson else pictures_at_once(info.width * info.height, len(frames), self._threads)
-        # As in `licodec.decoder`, one thread more, which makes contents while the others make pictures of them.
-        pictures = map(made, range(len(frames))) if lesson else in_order(made, range(len(frames)), count + 1, count + 2)
+        indices = range(len(frames))
+        pictures = map(made, indices) if lesson else pictures_in_order(made, indices, count)
         with sharing_threads(self._threads // count):
             for i, (decoded, error) in enumerate(pictures):
                 if lesson:

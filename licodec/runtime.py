@@ -101,6 +101,15 @@ def in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], threads: in
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def pictures_in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], pictures: int) -> Iterator[_Made]:
+    """`in_order` for pictures of which so many are made at once.
+
+    Their contents are made by one thread at a time: with one more, somebody does so while the others make pictures of
+    them. One more than those is begun, so that none waits while the caller takes a picture.
+    """
+    return in_order(work, items, pictures + 1, pictures + 2)
+
+
 def release_memory() -> None:
     """Give what was freed back to the system (glibc keeps it, in pieces that the next stage cannot all use)."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):

@@ -70,11 +70,6 @@ class Network:
         self._phases = torch.from_numpy(synthesis.phases(self._half)).to(device)
         self._whole = Window.whole(geometry)
 
-    def phases(self, window: Window) -> torch.Tensor:
-        """[4, rows, columns] of the coordinate inside its cell, for the squares of a window."""
-        rows, columns = window.of((2, 2))
-        return self._phases[:, rows, columns]
-
     def __call__(
         self,
         planes: Sequence[torch.Tensor],
@@ -89,14 +84,11 @@ class Network:
         """
         window = window or self._whole
         around = window.read_by_network(self._geometry)
-        packed = self.run(self._pack(planes, apart, residual, around), latent)
-        return self._unpack(packed[0].float() * OUTPUT_SCALE, window.within(around))
-
-    def run(self, x: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-        """[1, content, rows, columns] of packed inputs [1, inputs, rows, columns], channels last, less OUTPUT_SCALE."""
+        x = self._pack(planes, apart, residual, around)
         factors = synthesis.modulations(self._weights, latent, self._layers, self._rank, torch.tanh)
         with without_tf32():
-            return apply(self._weights, factors, x)
+            packed = apply(self._weights, factors, x)
+        return self._unpack(packed[0].float() * OUTPUT_SCALE, window.within(around))
 
     def _pack(
         self, planes: Sequence[torch.Tensor], apart: torch.Tensor | None, residual: torch.Tensor, window: Window
@@ -106,7 +98,7 @@ class Network:
         rest = self._fold(residual, (1, 1), window)
         disagreement = torch.zeros_like(rest) if apart is None else self._fold(apart, (1, 1), window).abs()
         x = torch.cat([content - 128, disagreement, rest]) * INPUT_SCALE
-        x = torch.cat([x, self.phases(window)])[None]
+        x = torch.cat([x, self._phases[:, *window.of((2, 2))]])[None]
         return x.contiguous(memory_format=torch.channels_last).to(self._dtype)
 
     def _fold(self, plane: torch.Tensor, step: tuple[int, int], window: Window) -> torch.Tensor:

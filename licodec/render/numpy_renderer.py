@@ -18,7 +18,7 @@ from licodec.render.deblock import smooth
 from licodec.render.loop_filter import filtered
 from licodec.render.renderer import FIRST_SHARE, Content, Renderer
 from licodec.render.resample import View, view_planes
-from licodec.render.warp import blocks, dense, phase_weights, warp
+from licodec.render.warp import dense, phase_weights, warp
 from licodec.render.window import Window
 from licodec.video import colour
 from licodec.video.info import Plane, VideoInfo
@@ -47,10 +47,6 @@ class NumpyRenderer(Renderer[Floats]):
     def _dense(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
         rows, columns = part
         return dense(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
-
-    def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
-        rows, columns = part
-        return blocks(nodes, (rows.stop, columns.stop), (spacing // step[0], spacing // step[1]))[rows, columns]
 
     def _warp(self, plane: Floats, at: Floats, linear: bool = False) -> Floats:
         return warp(plane, at, linear)
@@ -99,9 +95,6 @@ class NumpyRenderer(Renderer[Floats]):
         import torch
 
         return torch.from_numpy(array)
-
-    def _as_array(self, tensor: torch.Tensor) -> Floats:
-        return tensor.numpy()
 
     def view(self, planes: Planes, view: View, info: VideoInfo) -> Planes:
         return view_planes(planes, view, info)

@@ -28,9 +28,9 @@ import numpy.typing as npt
 from licodec.model import cosine
 from licodec.model.config import ModelConfig
 from licodec.model.cosine import SUPER, padded
-from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
+from licodec.model.geometry import PEAK, Floats, Geometry
 from licodec.model.intra import fill
-from licodec.model.motion import NODE, Field, Vectors
+from licodec.model.motion import Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import FILTER_STEP, coefficients_of
 from licodec.render import loop_filter
@@ -279,19 +279,10 @@ class Renderer(ABC, Generic[Array]):
             (first, motion.forward, -share, True),
             (second, motion.backward, share - 1, True),
         )
-        moved = [self._warp_all(planes, self._positions(v, window, flow=s), linear) for planes, v, s, linear in ways]
+        moved = [self._warp_all(planes, self._positions(v, s, window), linear) for planes, v, s, linear in ways]
         steps = [self.geometry.step(i) for i in range(len(first))]
         still = [tuple(p[window.of(s)] for p, s in zip(planes, steps, strict=True)) for planes in (first, second)]
         return moved + still
-
-    def _weighed(self, accounts: Sequence[Array], weights: torch.Tensor, step: tuple[int, int]) -> Array:
-        """The sum of a plane's accounts; weights: [accounts, rows / 2, columns / 2] of luma."""
-        rows, columns = accounts[0].shape
-        out = self._zeros((rows, columns))
-        for plane, weight in zip(accounts, weights, strict=True):
-            wide = weight.repeat_interleave(2 // step[1], 0).repeat_interleave(2 // step[0], 1)
-            out += plane * self._as_array(wide[:rows, :columns])
-        return out.clip(0, PEAK)
 
     def synthesise(
         self,
@@ -313,41 +304,17 @@ class Renderer(ABC, Generic[Array]):
             shown = self._corrected(network, content, latent, window)
         return tuple(self._place(plane, step, window) for plane, step in zip(shown, steps, strict=True))
 
-    def _follow(self, planes: tuple[Array, ...], vectors: Vectors, window: Window) -> tuple[Array, ...]:
-        """A window of a picture as its reference has it: planes read along the motion vectors of cells."""
-        return self._warp_all(planes, self._positions(vectors, window))
-
-    def _blended(
-        self, first: tuple[Array, ...], second: tuple[Array, ...], blend: npt.NDArray[np.uint8], window: Window
-    ) -> tuple[Array, tuple[Array, ...]]:
-        """(luma of the first prediction less the second, both blended as cells say); of a window, which may be used."""
-        share = {}
-        for step in self._shapes:
-            nodes, part = self._nodes_around(blend, BLEND, step, window)
-            share[step] = self._blocks(FIRST_SHARE[nodes], BLEND, step, part)
-        apart = [a - b for a, b in zip(first, second, strict=True)]
-        shares = (share[self.geometry.step(i)] for i in range(len(apart)))
-        return apart[0], tuple(b + s * d for b, s, d in zip(second, shares, apart, strict=True))
-
     def _add(self, plane: Array, other: Array) -> Array:
         """The sum in the range of samples."""
         return (plane + other).clip(0, PEAK)
 
-    def _positions(
-        self, vectors: npt.NDArray, window: Window, *, flow: float | None = None
-    ) -> dict[tuple[int, int], Array]:
-        """For each step: [rows, columns, 2] where the samples of such a plane in a window read along motion vectors.
-
-        `flow`: so much of the way along vectors DENSITY samples apart, interpolated in between; not those of cells.
-        """
+    def _positions(self, flow: npt.NDArray, share: float, window: Window) -> dict[tuple[int, int], Array]:
+        """For each step: [rows, columns, 2] where the samples of such a plane in a window read, a share of the way
+        along vectors DENSITY samples apart."""
         at: dict[tuple[int, int], Array] = {}
         for step, samples in self._samples.items():
-            nodes, part = self._nodes_around(vectors, NODE if flow is None else DENSITY, step, window)
-            nodes = to_samples(nodes, step)
-            if flow is None:
-                moved = self._blocks(nodes, NODE, step, part)
-            else:
-                moved = self._dense(nodes * np.float32(flow), DENSITY, step, part)
+            nodes, part = self._nodes_around(flow, DENSITY, step, window)
+            moved = self._dense(to_samples(nodes, step) * np.float32(share), DENSITY, step, part)
             at[step] = moved + samples[window.of(step)]
         return at
 
@@ -418,8 +385,18 @@ class Renderer(ABC, Generic[Array]):
         """Node values [rows, columns(, c)] of the host, `spacing` luma samples apart, at a part of the samples."""
 
     @abstractmethod
-    def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Array:
-        """The same, each value at all samples of its node's cell."""
+    def _follow(self, planes: tuple[Array, ...], vectors: Vectors, window: Window) -> tuple[Array, ...]:
+        """A window of a picture as its reference has it: planes read along the motion vectors of cells."""
+
+    @abstractmethod
+    def _blended(
+        self, first: tuple[Array, ...], second: tuple[Array, ...], blend: npt.NDArray[np.uint8], window: Window
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """(luma of the first prediction less the second, both blended as cells say); of a window, which may be used."""
+
+    @abstractmethod
+    def _weighed(self, accounts: Sequence[Array], weights: torch.Tensor, step: tuple[int, int]) -> Array:
+        """The sum of a plane's accounts; weights: [accounts, rows / 2, columns / 2] of luma."""
 
     @abstractmethod
     def _warp(self, plane: Array, at: Array, linear: bool = False) -> Array:
@@ -436,9 +413,6 @@ class Renderer(ABC, Generic[Array]):
 
     @abstractmethod
     def _as_tensor(self, array: Array) -> torch.Tensor: ...
-
-    @abstractmethod
-    def _as_array(self, tensor: torch.Tensor) -> Array: ...
 
     @abstractmethod
     def view(self, planes: tuple[Array, ...], view: View, info: VideoInfo) -> tuple[Array, ...]:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL
-from licodec.model.geometry import PEAK, Floats, Geometry
-from licodec.model.motion import Field
+from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
+from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
@@ -28,10 +28,11 @@ from licodec.render.flow import Motion
 from licodec.render.fused import Fused
 from licodec.render.loop_filter import OFFSETS, REACH
 from licodec.render.network import Network, without_tf32
-from licodec.render.renderer import Content, Renderer, Unfiltered
+from licodec.render.renderer import FIRST_SHARE, Content, Renderer, Unfiltered
 from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
 from licodec.render.tiles import Tiles
 from licodec.render.upsample import Upsampler
+from licodec.render.warp import to_samples
 from licodec.render.window import Window
 from licodec.video.info import Plane, VideoInfo
 
@@ -154,9 +155,36 @@ class TorchRenderer(Renderer[Tensor]):
         full = F.interpolate(channels, size, mode="bilinear", align_corners=False)[0, :, rows, columns]
         return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
+    def _follow(self, planes: tuple[Tensor, ...], vectors: Vectors, window: Window) -> tuple[Tensor, ...]:
+        at = {}
+        for step, samples in self._samples.items():
+            nodes, part = self._nodes_around(vectors, NODE, step, window)
+            at[step] = self._blocks(to_samples(nodes, step), NODE, step, part) + samples[window.of(step)]
+        return self._warp_all(planes, at)
+
+    def _blended(
+        self, first: tuple[Tensor, ...], second: tuple[Tensor, ...], blend: npt.NDArray[np.uint8], window: Window
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        share = {}
+        for step in self._shapes:
+            nodes, part = self._nodes_around(blend, BLEND, step, window)
+            share[step] = self._blocks(FIRST_SHARE[nodes], BLEND, step, part)
+        apart = [a - b for a, b in zip(first, second, strict=True)]
+        shares = (share[self.geometry.step(i)] for i in range(len(apart)))
+        return apart[0], tuple(b + s * d for b, s, d in zip(second, shares, apart, strict=True))
+
     def _blocks(self, nodes: npt.NDArray, spacing: int, step: tuple[int, int], part: tuple[slice, slice]) -> Tensor:
+        """Node values [rows, columns(, c)] of the host, each at all samples of its cell, in a part of them."""
         across = self.upload(nodes).repeat_interleave(spacing // step[0], 1)
         return across.repeat_interleave(spacing // step[1], 0)[part]
+
+    def _weighed(self, accounts: Sequence[Tensor], weights: Tensor, step: tuple[int, int]) -> Tensor:
+        rows, columns = accounts[0].shape
+        out = self._zeros((rows, columns))
+        for plane, weight in zip(accounts, weights, strict=True):
+            wide = weight.repeat_interleave(2 // step[1], 0).repeat_interleave(2 // step[0], 1)
+            out += plane * wide[:rows, :columns]
+        return out.clip(0, PEAK)
 
     def _warp(self, plane: Tensor, at: Tensor, linear: bool = False) -> Tensor:
         if plane.shape not in self._halves:
@@ -181,9 +209,6 @@ class TorchRenderer(Renderer[Tensor]):
 
     def _as_tensor(self, array: Tensor) -> Tensor:
         return array
-
-    def _as_array(self, tensor: Tensor) -> Tensor:
-        return tensor
 
     def view(self, planes: tuple[Tensor, ...], view: View, info: VideoInfo) -> tuple[Tensor, ...]:
         if view.is_native(info):

@@ -38,20 +38,11 @@ def to_samples(vectors: npt.NDArray, step: tuple[int, int]) -> Floats:
     return np.asarray(vectors, np.float32) * np.array([1 / (UNIT * step[0]), 1 / (UNIT * step[1])], np.float32)
 
 
-def blocks(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
-    """Node values [rows, columns(, c)] at every sample of a plane, each the same over `spacing` (x, y) samples."""
-    return _enlarged(nodes, shape, spacing, cv2.INTER_NEAREST)
-
-
 def dense(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int]) -> Floats:
     """Node values [rows, columns(, c)] read at every sample of a plane, `spacing` (x, y) samples a node apart."""
-    return _enlarged(nodes, shape, spacing, cv2.INTER_LINEAR)
-
-
-def _enlarged(nodes: npt.NDArray, shape: tuple[int, int], spacing: tuple[int, int], interpolation: int) -> Floats:
     rows, columns = nodes.shape[:2]
     size = (columns * spacing[0], rows * spacing[1])
-    return cv2.resize(np.asarray(nodes, np.float32), size, interpolation=interpolation)[: shape[0], : shape[1]]
+    return cv2.resize(np.asarray(nodes, np.float32), size, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]]
 
 
 def warp(plane: Floats, at: Floats, linear: bool = False) -> Floats:
