@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from licodec.entropy.coder import BitEncoder
@@ -20,7 +21,7 @@ from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, quantiser_rows
 from licodec.fit.blocks import Terms
 from licodec.fit.denoise import Denoiser
-from licodec.fit.importance import Importance, cell_errors, error_weights, propagate, quantiser_offsets
+from licodec.fit.importance import Importance, error_weights, quantiser_offsets
 from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import Coded, quantise
@@ -69,22 +70,18 @@ class ClosedLoop:
         groups: tuple[int, ...],
         quality: Quality,
         preset: Preset,
-        *,
-        looking_ahead: bool = False,
     ) -> None:
-        """`looking_ahead`: decide by the shipped entropy models, and keep what `importance` is found from."""
         self._geometry, self._config, self._source = geometry, config, source
         self._quality, self._preset = quality, preset
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry, config)
-        self._bits = None if looking_ahead else BitEncoder()
+        self._bits = BitEncoder()
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
         self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
         self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
         self._importance: Importance = {}
         self._offsets: dict[int, int] = {}
-        self._passed_on: dict[int, Floats] = {}
         self._motion: Known = {}
 
     def _quantisers(self, groups: tuple[int, ...]) -> np.ndarray:
@@ -104,6 +101,10 @@ class ClosedLoop:
     @property
     def _pictures(self) -> list[Picture]:
         return [picture for batch in pyramid(self.symbols.groups) for picture in batch]
+
+    def batches(self) -> list[list[Picture]]:
+        """What is coded, in order."""
+        return pyramid(self.symbols.groups, self._geometry.batch)
 
     @property
     def complete(self) -> bool:
@@ -137,7 +138,7 @@ class ClosedLoop:
         # NumPy's and torch's own threads would only get into the way of these.
         blas = threadpool_limits(1, user_api="blas")
         with blas, one_torch_thread(), ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as behind:
-            for batch, ahead in with_next_anchor(pyramid(self.symbols.groups, self._geometry.batch)):
+            for batch, ahead in with_next_anchor(self.batches()):
                 new = [picture for picture in (*batch, *ahead) if picture.frame not in begun]
                 pictures.update({p.frame: p for p in new})
                 # What this batch's motion is found by does not know yet of the batch before, which is coded meanwhile.
@@ -168,8 +169,6 @@ class ClosedLoop:
 
     def _learn(self, batch: list[Picture], jobs: Sequence[Future[Content[Floats]]]) -> None:
         """Code what is decided of a batch, when all of it is, and learn from it."""
-        if self._bits is None:
-            return
         for job in jobs:
             job.result()
         if batch:
@@ -201,14 +200,15 @@ class ClosedLoop:
         content = self._renderer.reconstruct(prediction, fields, symbols, steps)
         if not known:
             content = replace(content, planes=self._fit_filters(picture, source, content.planes, steps))
-        if self._bits is None:
-            left, expected = (cell_errors(source[0] - planes[0]) for planes in (content.planes, prediction.planes))
-            self._passed_on[picture.frame] = left / expected
+        self._made(picture, source, prediction.planes, content.planes)
         if crops is not None:
             # The network is to give the source back, noise and all.
             crops.add(picture.frame, original, content.planes, content.apart, content.residual)
         # References are planes; what else there is to a content is of use to the network alone.
         return replace(content, apart=None, residual=content.planes[0][:0])
+
+    def _made(self, picture: Picture, source: Planes, prediction: Planes, content: Planes) -> None:
+        """For those who want to know what became of a picture."""
 
     def _find_motion(
         self,
@@ -245,10 +245,13 @@ class ClosedLoop:
         worth = self._bit_worth(picture, g, steps) * 4 ** (quantiser / STEPS_PER_OCTAVE)
         importance = self._importance.get(picture.frame)
         weights = None if importance is None else error_weights(importance, self._geometry, g)
-        past = self._coder.past(picture, g) if self._bits else np.zeros((2, *self._geometry.cells(g)), np.uint8)
-        terms = Terms.of(steps[g], worth, self._coder.rates(g, picture.level), past, weights)
+        terms = Terms.of(steps[g], worth, self._coder.rates(g, picture.level), self._past(picture, g), weights)
         shape, intra = self._geometry.shapes[members[0]], picture.level <= self._preset.intra
         return quantise(wanted, known, shape, terms, first=not picture.refs, intra=intra)
+
+    def _past(self, picture: Picture, g: int) -> npt.NDArray[np.uint8]:
+        """[2, rows / 8, columns / 8] activity of the references in a plane group."""
+        return self._coder.past(picture, g)
 
     def _fit_filters(self, picture: Picture, source: Planes, planes: Planes, steps: Sequence[float]) -> Planes:
         """The planes of a picture behind the loop filters that suit them, which are its symbols from now on."""
@@ -265,11 +268,6 @@ class ClosedLoop:
         """Squared error that a bit of a plane group is worth, apart from what hangs on the picture."""
         # Of the CRF itself, of which steps are rounded: between two steps quality still has to change.
         return self._quality.bit_worth(picture.level) * (steps[g] / steps[0]) ** 2
-
-    def importance(self) -> Importance:
-        """What hangs on each cell of each picture, after `code` that looked ahead."""
-        blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
-        return propagate(self._pictures, self._passed_on, self._motion, blends)
 
 
 def pad_to(plane: Floats, shape: tuple[int, int]) -> Floats:

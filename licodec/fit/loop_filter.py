@@ -16,7 +16,7 @@ from licodec.render import loop_filter
 _SAME_BITS, _CHANGED_BITS = 0.3, 3.0
 """Of a weight that stays what it was, and of one that changes by 1; twice the size costs two more."""
 _SWEEPS = 10
-_SAMPLES = 1 << 18
+_SAMPLES = 1 << 17
 """About as many of a plane are looked at, in every n-th row: more teach nothing."""
 
 

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
-from licodec.fit.closed_loop import ClosedLoop, Source, pad_to
+from licodec.fit.closed_loop import ClosedLoop, Source
 from licodec.fit.guard import Warn
-from licodec.fit.importance import Importance
+from licodec.fit.look_ahead import look_ahead
 from licodec.fit.presets import Preset, Quality
 from licodec.model import costs
 from licodec.model.config import ModelConfig
-from licodec.model.geometry import Geometry, Planes
+from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture
 from licodec.runtime import load_torch
 
@@ -32,8 +31,6 @@ _MOST_OF_PAYLOAD = 0.12
 """Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
 _FULL_TRAINING = 32
 """Frames from which on a segment is worth all steps of a preset; of fewer the network learns little."""
-_HALF_SIZE_CRF = -3.0
-"""Added where a segment is tried at half the size, where a sample stands for four and holds less noise."""
 _SAVE_EVERY = 60.0
 """Seconds of work that an interruption may cost."""
 
@@ -118,41 +115,6 @@ class SegmentFit(ClosedLoop):
             pass
         self.symbols.pictures.update(reader.symbols.pictures)
         return len(reader.symbols.groups)
-
-
-def look_ahead(
-    geometry: Geometry,
-    config: ModelConfig,
-    source: Source,
-    groups: tuple[int, ...],
-    quality: Quality,
-    preset: Preset,
-    done: Callable[[int], None],
-) -> Importance:
-    """Importance of a segment's cells, from a fit of its luma at half the size: a quarter of the work or less."""
-    rows, columns = geometry.shapes[0]
-    half = Geometry(((-(-rows // 2), -(-columns // 2)),), (1, 1))
-
-    def halved(frame: int) -> Planes:
-        luma = pad_to(source(frame)[0], (2 * half.shapes[0][0], 2 * half.shapes[0][1]))
-        return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
-
-    finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit = ClosedLoop(
-        half,
-        config,
-        halved,
-        groups,
-        finer,
-        replace(preset, sweeps=1, rounds=1, refine=False, denoise=False, intra=-1),
-        looking_ahead=True,
-    )
-    fit.code(None, lambda picture: done(len(fit.symbols.pictures)))
-    node_rows, node_columns = geometry.node_shapes[0]
-    return {
-        frame: values.repeat(2, axis=0).repeat(2, axis=1)[:node_rows, :node_columns]
-        for frame, values in fit.importance().items()
-    }
 
 
 def _crops(geometry: Geometry, frames: int, seed: int, steps: int) -> CropSet:

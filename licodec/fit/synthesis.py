@@ -68,9 +68,9 @@ class CropSet:
         self._seed = seed
         self._phases = synthesis.phases(self._half)
         # Tensors: NumPy takes twenty times as long to halve a number.
-        self.inputs = torch.empty((frames, self._each, inputs, *self._crop), dtype=torch.float16)
-        """[frames, crops, channels, h, w]"""
-        self.wanted = torch.empty((frames, self._each, wanted, *self._crop), dtype=torch.float16)
+        self.inputs = torch.empty((frames, self._each, *self._crop, inputs), dtype=torch.float16)
+        """[frames, crops, h, w, channels]"""
+        self.wanted = torch.empty((frames, self._each, *self._crop, wanted), dtype=torch.float16)
 
     def add(self, frame: int, source: Planes, content: Planes, apart: Floats | None, rest: Floats) -> None:
         """Take crops of one picture: `content` is what the network gets, `source` what it should make of it.
@@ -84,8 +84,8 @@ class CropSet:
             y = int(random.integers(0, self._half[0] - self._crop[0] + 1))
             x = int(random.integers(0, self._half[1] - self._crop[1] + 1))
             window = (slice(None), slice(y, y + self._crop[0]), slice(x, x + self._crop[1]))
-            self.inputs[frame, i] = torch.from_numpy(inputs[window])
-            self.wanted[frame, i] = torch.from_numpy(wanted[window])
+            self.inputs[frame, i] = torch.from_numpy(inputs[window]).movedim(0, -1)
+            self.wanted[frame, i] = torch.from_numpy(wanted[window]).movedim(0, -1)
 
     @property
     def coverage(self) -> float:
@@ -279,29 +279,36 @@ def train(
         size = (_BATCH // _PICTURES,)
         return [(waiting.pop(), torch.randint(0, inputs.shape[1], size, generator=generator)) for _ in range(_PICTURES)]
 
+    def seen(k: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[crops, channels, h, w], channels last: what the network is given of some crops of a picture, and what it
+        should make of it."""
+        given, goal = (t[k].index_select(0, which.to(t.device)).float().movedim(-1, 1) for t in (inputs, wanted))
+        return given, goal
+
     def corrections(batch: Iterable[tuple[int, torch.Tensor]]) -> Iterator[torch.Tensor]:
+        """Of some crops of pictures, given what the network is given of them."""
         parameters, latents = model.rounded()
-        for k, which in batch:
+        for k, given in batch:
             factors = synthesis.modulations(parameters, latents[k], model.shapes, model.rank, torch.tanh)
-            crop = inputs[k, which]
-            seen = (crop.bfloat16() if halved else crop.float()).contiguous(memory_format=torch.channels_last)
-            yield apply(parameters, factors, seen).float() * OUTPUT_SCALE
+            made = apply(parameters, factors, given.bfloat16() if halved else given)
+            yield made.float() * OUTPUT_SCALE
 
-    def squares(k: int, which: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    def squares(goal: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
         """Squared errors of some crops of a picture."""
-        return (made - wanted[k, which].float()).square() * importance
+        return (made - goal).square() * importance
 
-    def lost(k: int, which: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    def lost(given: torch.Tensor, goal: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
         """Structure that is lost in the first half of some crops of a picture, which tells enough."""
-        part = which[: -(-len(which) // 2)]
-        luma = inputs[k, part, :4].float() / INPUT_SCALE
-        return lost_structure(luma, wanted[k, part, :4].float(), made[: len(part), :4])
+        part = -(-len(given) // 2)
+        return lost_structure(given[:part, :4] / INPUT_SCALE, goal[:part, :4], made[:part, :4])
 
     def loss_of(pictures: Sequence[tuple[int, torch.Tensor]]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Part of a batch's loss that pictures of it have, and its gradients."""
+        given, goals = zip(*(seen(k, which) for k, which in pictures), strict=True)
+        made = corrections((k, shown) for (k, _), shown in zip(pictures, given, strict=True))
         losses = [
-            squares(k, which, made).mean() + structure_worth * lost(k, which, made)
-            for (k, which), made in zip(pictures, corrections(pictures), strict=True)
+            squares(goal, m).mean() + structure_worth * lost(shown, goal, m)
+            for shown, goal, m in zip(given, goals, made, strict=True)
         ]
         loss = torch.stack(losses).sum() / _PICTURES
         return loss.detach(), torch.autograd.grad(loss, model.trained)
@@ -321,7 +328,7 @@ def train(
         """Mean second derivative of the segment's squared error along the parameters of each tensor (Gauss-Newton)."""
         sums = [0.0] * synthesis.LAYERS * 6
         for _ in range(_PROBES):
-            for made in corrections(some()):
+            for made in corrections((k, seen(k, which)[0]) for k, which in some()):
                 # Random signs: what samples share in a gradient cancels, the squares stay.
                 signs = (torch.randint(0, 2, made.shape, generator=generator) * 2 - 1).to(made.device)
                 along = torch.autograd.grad((made * importance.sqrt() * signs).sum(), model.trained)
@@ -331,9 +338,11 @@ def train(
         return sums
 
     # As it is without a network.
-    idle = sum(float((w.float().square() * importance).sum()) for w in wanted) / wanted.numel()
-    some_crops = torch.arange(min(_BATCH, inputs.shape[1]))
-    idle_lost = sum(float(lost(k, some_crops, torch.zeros_like(wanted[k, some_crops]).float())) for k in range(frames))
+    idle, idle_lost = 0.0, 0.0
+    for k in range(frames):
+        given, goal = seen(k, torch.arange(min(_BATCH, inputs.shape[1])))
+        idle_lost += float(lost(given, goal, torch.zeros_like(goal)))
+        idle += float((wanted[k].float().square().sum(dim=(0, 1, 2)) * importance.flatten()).sum()) / wanted.numel()
     structure_worth = min(_STRUCTURE_WORTH, _STRUCTURE * idle * frames / max(idle_lost, 1e-9))
     if seconds is not None:
         steps = _affordable(steps, seconds, lambda: descend(model.optimiser((0.0, 0.0))))
@@ -359,8 +368,9 @@ def train(
     with torch.no_grad():
         for k in range(frames):
             for which in torch.arange(inputs.shape[1]).split(_BATCH):
-                (made,) = corrections([(k, which)])
-                gain += float(squares(k, which, torch.zeros_like(made)).sum() - squares(k, which, made).sum())
+                given, goal = seen(k, which)
+                (made,) = corrections([(k, given)])
+                gain += float((squares(goal, torch.zeros_like(made)) - squares(goal, made)).sum())
     assert model.steps is not None
     sizes = [weight_step_of(k) for k in model.steps]
     parameters, z = model.tensors()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.jit import compiled
+from licodec.jit import compiled, inlined
 from licodec.model.cosine import SIZES
 from licodec.model.geometry import PEAK, Floats
 
@@ -112,7 +112,7 @@ def soften(ring: Floats, n: int, out: Floats) -> None:
         out[k] = (ring[k - 1] + 2 * ring[k] + ring[k + 1]) / 4
 
 
-@compiled
+@inlined
 def predict(ring: Floats, soft: Floats, rays: Rays, s: int, mode: int, out: Floats) -> None:
     """[n, n] a block's prediction."""
     n = QUARTER << s
@@ -281,14 +281,17 @@ def _leftovers(
         for p in range(planes):
             gather(made[p], (0, 0), modes, rank, y, x, n, rings[0, p])
             soften(rings[0, p], n, rings[1, p])
-        for mode in range(1, MODES):
-            apart[mode] = 0
-            for p in range(planes):
-                out = tried[mode, p]
-                predict(rings[0, p], rings[1, p], rays, s, mode, out)
-                for v in range(0, n, 4):
-                    for u in range(0, n, 4):
-                        apart[mode] += _detail(source[p, y + v : y + v + 4, x + u : x + u + 4], out[v:, u:], room)
+        # Every other direction, and then those beside the best one.
+        apart[1:] = np.float32(3e38)
+        for mode in range(PLANAR, DIRECTIONS):
+            apart[mode] = _apart(source, rings, tried, rays, s, y, x, mode, room)
+        closest = DIRECTIONS
+        for mode in range(DIRECTIONS, MODES, 2):
+            apart[mode] = _apart(source, rings, tried, rays, s, y, x, mode, room)
+            if apart[mode] < apart[closest]:
+                closest = mode
+        for mode in range(max(closest - 1, DIRECTIONS), min(closest + 2, MODES), 2):
+            apart[mode] = _apart(source, rings, tried, rays, s, y, x, mode, room)
         for k in range(best.shape[1]):
             least = 1
             for mode in range(2, MODES):
@@ -303,6 +306,21 @@ def _leftovers(
 
 
 @compiled
+def _apart(
+    source: Floats, rings: Floats, tried: Floats, rays: Rays, s: int, y: int, x: int, mode: int, room: Floats
+) -> np.float32:
+    """How far a mode's prediction, from now on among those `tried`, is from what a block is to be."""
+    n, total = QUARTER << s, np.float32(0)
+    for p in range(rings.shape[1]):
+        out = tried[mode, p]
+        predict(rings[0, p], rings[1, p], rays, s, mode, out)
+        for v in range(0, n, 4):
+            for u in range(0, n, 4):
+                total += _detail(source[p, y + v : y + v + 4, x + u : x + u + 4], out[v:, u:], room)
+    return total
+
+
+@inlined
 def _detail(wanted: Floats, made: Floats, room: Floats) -> np.float32:
     """About what bits know of what is left of 4 x 4 samples: sum of the absolute values of its Hadamard transform."""
     for i in range(4):

@@ -213,8 +213,7 @@ def test_crops_take_the_same_number_from_every_picture_and_lie_inside() -> None:
         ramp = np.broadcast_to(x, geometry.shapes[0]).copy()
         crops.add(t, (ramp,), (np.zeros_like(ramp),), None, np.zeros_like(ramp))
     assert crops.wanted.shape[:2] == (3, 2)
-    for wanted in crops.wanted.numpy().reshape(6, *crops.wanted.shape[2:]):
-        assert wanted.shape == (4, 35, CROP)
+    for wanted in np.moveaxis(crops.wanted.numpy(), -1, 2).reshape(6, 4, 35, CROP):
         # Every packed sample keeps its four samples, and columns follow one another.
         np.testing.assert_array_equal(wanted[1] - wanted[0], 1)
         np.testing.assert_array_equal(wanted[2], wanted[0])
