@@ -19,7 +19,7 @@ from licodec.container import ByteReader, LinrReader
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
-from licodec.model.symbols import SegmentSymbols
+from licodec.model.symbols import NetworkSymbols
 from licodec.profiles import Player, open_player
 from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.device import open_renderer
@@ -290,7 +290,7 @@ def _network(size: tuple[int, int], width: int, device: str, dtype: torch.dtype,
     geometry, config = Geometry.of(VideoInfo(size[1], size[0])), ModelConfig(width=width)
     random = np.random.default_rng(0)
     weights = [np.rint(random.normal(0, 6, s)).astype(np.int32) for s in synthesis.parameter_shapes(geometry, config)]
-    symbols = SegmentSymbols((1,), np.zeros((2, 2), np.uint8), weights, [20] * len(weights))
+    symbols = NetworkSymbols(weights, [20] * len(weights), np.zeros((2, config.latent_dim), np.int32))
     samples = tuple(random.random(shape, np.float32) * 255 for shape in geometry.shapes)
     latent = np.zeros(config.latent_dim, np.float32)
     if device == "cpu":

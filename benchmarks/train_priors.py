@@ -111,7 +111,7 @@ def learn(paths: list[Path], out: Path) -> None:
         groups = split_groups(len(frames), preset.group)
         fit = SegmentFit(geometry, config, frames.__getitem__, groups, Quality(crf), preset)
         fit.code(None)
-        coder, pictures = BitEncoder(), PictureCoder(geometry, config, priors=state)
+        coder, pictures = BitEncoder(), PictureCoder(geometry, priors=state)
         for batch in pyramid(groups, geometry.batch):
             pictures.code(coder, batch, fit.symbols.pictures)
         state.update({name: model.state() for name, model in pictures.models().items()})

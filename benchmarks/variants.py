@@ -191,7 +191,7 @@ def _no_modulation(layers: set[int]) -> list[Patch]:
 
 def _shipped_rates() -> list[Patch]:
     """The encoder decides by what the shipped models say, whatever it codes with."""
-    coder = PictureCoder(Geometry(((32, 32), (16, 16), (16, 16)), (2, 2)), ModelConfig())
+    coder = PictureCoder(Geometry(((32, 32), (16, 16), (16, 16)), (2, 2)))
     residual = [[coder.rates(g, level) for level in range(MAX_LEVELS)] for g in range(2)]
     motion = [[coder.motion_rates(level, second) for second in range(2)] for level in range(MAX_LEVELS)]
 

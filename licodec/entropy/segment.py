@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,14 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import Field, Known, Vectors, base_field, clip, started
 from licodec.model.pyramid import Picture, pyramid
-from licodec.model.symbols import FILTER_MAX, FILTER_WEIGHTS, PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import (
+    FILTER_MAX,
+    FILTER_WEIGHTS,
+    NetworkSymbols,
+    PictureSymbols,
+    SegmentSymbols,
+    SparseLevels,
+)
 from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import QUANTISER_MAX
 
@@ -30,25 +37,24 @@ MAX_GROUP = 64
 """Largest distance between anchors."""
 _PYRAMID_LEVELS = 8
 _HAS_NETWORK = 1
+_WORD = 4
+"""Bytes of the words that streams are whole numbers of."""
 LATENT_LIMIT = 1 << 12
 WEIGHT_LIMIT = 1 << 15
 """Largest magnitudes of a latent's component and of a network parameter."""
-_QUANTISER_KIND, _LATENT_KIND = 0, 1
 
 
 class PictureCoder:
     """Codes batches of pictures; what it learns and remembers lasts for one segment."""
 
-    def __init__(self, geometry: Geometry, config: ModelConfig, priors: dict[str, State] | None = None) -> None:
+    def __init__(self, geometry: Geometry, priors: dict[str, State] | None = None) -> None:
         """`priors`: states of the models to start from; None: those shipped with the codec."""
         self._geometry = geometry
-        self._config = config
         self._motion = MotionCoder()
         self._start, self._blend = StartCoder(), BlendCoder()
         self._residual = [ResidualCoder(len(planes)) for planes in geometry.groups]
-        self._side, self._filter = TensorCoder(2), TensorCoder(2)
+        self._quantiser, self._filter = TensorCoder(1), TensorCoder(2)
         self._activity: dict[int, list[npt.NDArray[np.uint8]]] = {}
-        self._latents: dict[int, npt.NDArray[np.int32]] = {}
         self._filters: dict[int, npt.NDArray[np.int32]] = {}
         self._fields: Known = {}
         self._rates: dict[tuple[int, int], Rates] = {}
@@ -60,9 +66,9 @@ class PictureCoder:
             "start": self._start.models(),
             "motion": self._motion.models(),
             "blend": self._blend.models(),
-            "side": self._side.models(),
+            "quantiser": self._quantiser.models(),
+            "filter": self._filter.models(),
         }
-        parts["filter"] = self._filter.models()
         for g, residual in enumerate(self._residual):
             parts[("luma", "chroma")[g]] = residual.models()
         return {f"{part}.{name}": model for part, models in parts.items() for name, model in models.items()}
@@ -70,7 +76,7 @@ class PictureCoder:
     def code(self, coder: BitCoder, batch: list[Picture], pictures: dict[int, PictureSymbols]) -> None:
         """Code one batch of `pyramid` in place; a decoder passes blank pictures."""
         symbols = [pictures[p.frame] for p in batch]
-        self.code_side(coder, batch, symbols)
+        self._code_quantisers(coder, batch, symbols)
         self._code_filters(coder, batch, symbols)
         for picture, found in zip(batch, symbols, strict=True):
             self._code_motion(coder, picture, found)
@@ -95,18 +101,13 @@ class PictureCoder:
             first = starts
         self._fields[picture.frame] = fields
 
-    def code_side(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
-        """Quantiser offsets, and latents as differences from the mean of the references' latents."""
+    def _code_quantisers(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         quantisers = np.array([[s.quantiser] for s in symbols], np.int32)
-        self._side.code(coder, _QUANTISER_KIND, quantisers)
-        expected = np.stack([self._expected_latent(p) for p in batch])
-        difference = np.stack([s.latent for s in symbols]) - expected
-        self._side.code(coder, _LATENT_KIND, difference)
-        for p, s, quantiser, latent in zip(batch, symbols, quantisers, difference + expected, strict=True):
-            if abs(int(quantiser[0])) > QUANTISER_MAX or np.abs(latent).max(initial=0) > LATENT_LIMIT:
-                raise DamagedFileError(f"frame {p.frame} of the segment has a quantiser or latent out of range")
-            s.quantiser, s.latent = int(quantiser[0]), latent
-            self._latents[p.frame] = latent
+        self._quantiser.code(coder, 0, quantisers)
+        for p, s, quantiser in zip(batch, symbols, quantisers[:, 0], strict=True):
+            if abs(int(quantiser)) > QUANTISER_MAX:
+                raise DamagedFileError(f"frame {p.frame} of the segment has a quantiser out of range")
+            s.quantiser = int(quantiser)
 
     def _code_filters(self, coder: BitCoder, batch: list[Picture], symbols: list[PictureSymbols]) -> None:
         """Weights of the loop filters, as differences from `last_filters`."""
@@ -126,12 +127,6 @@ class PictureCoder:
         """
         nothing = np.zeros((len(self._geometry.groups), FILTER_WEIGHTS), np.int32)
         return self._filters.get(level, self._filters.get(level - 1, nothing))
-
-    def _expected_latent(self, picture: Picture) -> npt.NDArray[np.int32]:
-        if not picture.refs:
-            return np.zeros(self._config.latent_dim, np.int32)
-        first, second = (self._latents[r] for r in picture.refs)
-        return np.asarray((first + second) >> 1, np.int32)
 
     def _code_residual(self, coder: BitCoder, g: int, picture: Picture, symbols: PictureSymbols) -> None:
         levels = symbols.levels[g].dense()
@@ -179,7 +174,7 @@ class PictureCoder:
 
     def forget(self, keep: set[int]) -> None:
         """Drop the memory of frames that no later picture refers to."""
-        memories: tuple[dict[int, Any], ...] = (self._activity, self._latents, self._fields)
+        memories: tuple[dict[int, Any], ...] = (self._activity, self._fields)
         for memory in memories:
             for frame in [f for f in memory if f not in keep]:
                 del memory[frame]
@@ -201,43 +196,50 @@ def quantiser_rows(groups: tuple[int, ...]) -> int:
     return min(_PYRAMID_LEVELS, 2 + max((g - 1).bit_length() for g in groups)) if groups else 1
 
 
-def write_segment(
-    symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig, coded: BitEncoder | None = None
-) -> bytes:
+def write_segment(symbols: SegmentSymbols, geometry: Geometry, coded: BitEncoder | None = None) -> bytes:
     """Payload of one segment; `coded` holds its pictures (and nothing else), if they are coded already."""
     writer = ByteWriter()
     writer.varint(len(symbols.groups))
     for distance in symbols.groups:
         writer.varint(distance)
-    writer.u8(_HAS_NETWORK if symbols.weights is not None else 0)
+    writer.u8(_HAS_NETWORK if symbols.network is not None else 0)
     for row in symbols.quantisers:
         for value in row:
             writer.u8(int(value))
-    if coded is not None and symbols.weights is None:
-        writer.raw(coded.finish())
-        return writer.to_bytes()
-    coder = BitEncoder()
-    if symbols.weights is not None:
-        for step in symbols.weight_steps:
-            writer.u8(step)
-        code_tensors(coder, symbols.weights)
-    pictures = PictureCoder(geometry, config)
-    for batch in pyramid(symbols.groups, geometry.batch):
-        pictures.code(coder, batch, symbols.pictures)
-    writer.raw(coder.finish())
+    if symbols.network is not None:
+        writer.raw(write_network(symbols.network))
+    if coded is None:
+        coded = BitEncoder()
+        pictures = PictureCoder(geometry)
+        for batch in pyramid(symbols.groups, geometry.batch):
+            pictures.code(coded, batch, symbols.pictures)
+    writer.raw(coded.finish())
     return writer.to_bytes()
 
 
-def network_bytes(symbols: SegmentSymbols, geometry: Geometry, config: ModelConfig) -> int:
-    """Bytes of a payload that are the network's: parameters, steps and latents."""
-    if symbols.weights is None:
-        return 0
+def write_network(network: NetworkSymbols) -> bytes:
+    """The part of a payload that is the network's: steps, parameters and latents."""
     coder = BitEncoder()
-    code_tensors(coder, symbols.weights)
-    pictures = PictureCoder(geometry, config)
-    for batch in pyramid(symbols.groups, geometry.batch):
-        pictures.code_side(coder, batch, [symbols.pictures[p.frame] for p in batch])
-    return len(symbols.weight_steps) + len(coder.finish())
+    code_tensors(coder, [*network.weights, network.latents])
+    stream = coder.finish()
+    writer = ByteWriter()
+    for step in network.steps:
+        writer.u8(step)
+    writer.varint(len(stream) // _WORD)
+    writer.raw(stream)
+    return writer.to_bytes()
+
+
+def _read_network(reader: ByteReader, geometry: Geometry, config: ModelConfig, frames: int) -> NetworkSymbols:
+    shapes = parameter_shapes(geometry, config)
+    steps = [reader.u8() for _ in shapes]
+    coder = BitDecoder(reader.raw(_WORD * reader.varint()))
+    weights, latents = [np.zeros(shape, np.int32) for shape in shapes], np.zeros((frames, config.latent_dim), np.int32)
+    code_tensors(coder, [*weights, latents])
+    coder.finish()
+    if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights) or np.abs(latents).max() > LATENT_LIMIT:
+        raise reader.damaged("a network weight or a latent is out of range")
+    return NetworkSymbols(weights, steps, latents)
 
 
 def frames_in(payload: bytes) -> int:
@@ -249,12 +251,22 @@ def frames_in(payload: bytes) -> int:
 class SegmentReader:
     """Parses a segment's payload; `batches` yields its pictures as they become known."""
 
-    def __init__(self, payload: bytes, geometry: Geometry, config: ModelConfig, frames: int, where: str = "") -> None:
+    def __init__(
+        self,
+        payload: bytes,
+        geometry: Geometry,
+        config: ModelConfig,
+        frames: int,
+        where: str = "",
+        check: Callable[[tuple[int, ...]], None] = lambda groups: None,
+    ) -> None:
+        """`check` is given the groups before anything is allocated that there is more of the more frames there are."""
         reader = ByteReader(payload, where)
-        self._geometry, self._config, self._where = geometry, config, where
+        self._geometry, self._where = geometry, where
         groups = tuple(self._distance(reader) for _ in range(self._count(reader, frames)))
         if sum(groups) + 1 != frames:
             raise reader.damaged(f"has {sum(groups) + 1} frames where the index says {frames}")
+        check(groups)
         flags = reader.u8()
         if flags & ~_HAS_NETWORK:
             raise reader.damaged(f"unknown flags {flags:#x}")
@@ -262,17 +274,15 @@ class SegmentReader:
         quantisers = np.frombuffer(reader.raw(rows * len(geometry.groups)), np.uint8).reshape(rows, -1)
         if quantisers.max() > QUANTISER_MAX:
             raise reader.damaged(f"quantiser {quantisers.max()} is over {QUANTISER_MAX}")
-        shapes = parameter_shapes(geometry, config) if flags & _HAS_NETWORK else []
-        steps = [reader.u8() for _ in shapes]
+        try:
+            network = _read_network(reader, geometry, config, frames) if flags & _HAS_NETWORK else None
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{where}: {error}") from None
         stream = reader.raw(reader.remaining)
-        if len(stream) % 4:
+        if len(stream) % _WORD:
             raise reader.damaged("its entropy-coded part is not whole 32-bit words")
         self._coder = BitDecoder(stream)
-        weights = [np.zeros(shape, np.int32) for shape in shapes]
-        code_tensors(self._coder, weights)
-        if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights):
-            raise reader.damaged("a network weight is out of range")
-        self.symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
+        self.symbols = SegmentSymbols(groups, quantisers, network)
 
     @staticmethod
     def _count(reader: ByteReader, frames: int) -> int:
@@ -292,10 +302,10 @@ class SegmentReader:
         """Parse batch after batch into `symbols.pictures`; the caller may delete those it is done with."""
         batches = pyramid(self.symbols.groups, self._geometry.batch)
         last = _last_use(batches)
-        coder = PictureCoder(self._geometry, self._config)
+        coder = PictureCoder(self._geometry)
         for index, batch in enumerate(batches):
             for picture in batch:
-                self.symbols.pictures[picture.frame] = PictureSymbols.blank(self._geometry, self._config, picture)
+                self.symbols.pictures[picture.frame] = PictureSymbols.blank(self._geometry, picture)
             try:
                 coder.code(self._coder, batch, self.symbols.pictures)
                 if index == len(batches) - 1:

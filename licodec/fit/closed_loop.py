@@ -27,7 +27,6 @@ from licodec.fit.presets import Preset, Quality
 from licodec.fit.residual import Coded, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.threads import each
-from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.motion import Known
 from licodec.model.pyramid import Picture, pyramid
@@ -65,21 +64,20 @@ class ClosedLoop:
     def __init__(
         self,
         geometry: Geometry,
-        config: ModelConfig,
         source: Source,
         groups: tuple[int, ...],
         quality: Quality,
         preset: Preset,
     ) -> None:
-        self._geometry, self._config, self._source = geometry, config, source
+        self._geometry, self._source = geometry, source
         self._quality, self._preset = quality, preset
         # What the entropy coder will have learnt when it comes to a picture.
-        self._coder = PictureCoder(geometry, config)
+        self._coder = PictureCoder(geometry)
         self._bits = BitEncoder()
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
         self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
-        self.symbols = SegmentSymbols(groups, self._quantisers(groups), None, [])
+        self.symbols = SegmentSymbols(groups, self._quantisers(groups))
         self._importance: Importance = {}
         self._offsets: dict[int, int] = {}
         self._motion: Known = {}
@@ -218,7 +216,7 @@ class ClosedLoop:
         references: dict[int, Planes],
         rates: Sequence[MotionRates],
     ) -> PictureSymbols:
-        symbols = PictureSymbols.blank(self._geometry, self._config, picture)
+        symbols = PictureSymbols.blank(self._geometry, picture)
         symbols.quantiser = self._offsets.get(picture.frame, 0)
         worth = self._quality.bit_worth(picture.level)
         symbols.starts, symbols.corrections, symbols.blend = self._search.search(

@@ -14,7 +14,6 @@ from licodec.fit.closed_loop import ClosedLoop, Source, pad_to
 from licodec.fit.importance import Importance, cell_errors, propagate
 from licodec.fit.presets import Preset, Quality
 from licodec.model import motion
-from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols
@@ -33,14 +32,13 @@ class LookAhead(ClosedLoop):
     def __init__(
         self,
         geometry: Geometry,
-        config: ModelConfig,
         source: Source,
         groups: tuple[int, ...],
         quality: Quality,
         preset: Preset,
     ) -> None:
         quick = replace(preset, sweeps=1, rounds=1, refine=False, denoise=False, intra=-1)
-        super().__init__(geometry, config, source, groups, quality, quick)
+        super().__init__(geometry, source, groups, quality, quick)
         self._passed_on: dict[int, Floats] = {}
 
     def batches(self) -> list[list[Picture]]:
@@ -64,7 +62,7 @@ class LookAhead(ClosedLoop):
         blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
         for picture in pictures:
             if picture.frame not in passed_on:
-                expected = PictureSymbols.blank(self._geometry, self._config, picture)
+                expected = PictureSymbols.blank(self._geometry, picture)
                 known[picture.frame] = motion.fields(picture, expected.starts, expected.corrections, known, shape)
                 passed_on[picture.frame], blends[picture.frame] = np.ones(shape, np.float32), expected.blend
         return propagate(pictures, passed_on, known, blends)
@@ -76,14 +74,16 @@ def _is_referred_to(picture: Picture) -> bool:
 
 def look_ahead(
     geometry: Geometry,
-    config: ModelConfig,
     source: Source,
     groups: tuple[int, ...],
     quality: Quality,
     preset: Preset,
-    done: Callable[[int], None],
+    done: Callable[[int, int], None],
 ) -> Importance:
-    """Importance of a segment's cells, at an eighth of the work of coding it or less; `done`: with so many frames."""
+    """Importance of a segment's cells, at an eighth of the work of coding it or less.
+
+    `done`: is told how many pictures are coded, and of how many.
+    """
     rows, columns = geometry.shapes[0]
     half = Geometry(((-(-rows // 2), -(-columns // 2)),), (1, 1))
 
@@ -92,9 +92,9 @@ def look_ahead(
         return (cv2.resize(luma, half.shapes[0][::-1], interpolation=cv2.INTER_AREA),)
 
     finer = replace(quality, crf=quality.crf + _HALF_SIZE_CRF)
-    fit, frames = LookAhead(half, config, halved, groups, finer, preset), sum(groups) + 1
-    coded = sum(len(batch) for batch in fit.batches())
-    fit.code(None, lambda picture: done(frames * len(fit.symbols.pictures) // coded))
+    fit = LookAhead(half, halved, groups, finer, preset)
+    pictures = sum(len(batch) for batch in fit.batches())
+    fit.code(None, lambda picture: done(len(fit.symbols.pictures), pictures))
     node_rows, node_columns = geometry.node_shapes[0]
     return {
         frame: values.repeat(2, axis=0).repeat(2, axis=1)[:node_rows, :node_columns]

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from licodec.entropy.segment import SegmentReader, frames_in, network_bytes, quantiser_rows, write_segment
+from licodec.entropy.segment import SegmentReader, frames_in, quantiser_rows, write_network, write_segment
 from licodec.fit.closed_loop import ClosedLoop, Source
 from licodec.fit.guard import Warn
 from licodec.fit.look_ahead import look_ahead
@@ -43,6 +40,18 @@ def split_groups(frames: int, distance: int) -> tuple[int, ...]:
 
 class SegmentFit(ClosedLoop):
     """A segment's pictures, the network behind them, and the payload of both."""
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        config: ModelConfig,
+        source: Source,
+        groups: tuple[int, ...],
+        quality: Quality,
+        preset: Preset,
+    ) -> None:
+        super().__init__(geometry, source, groups, quality, preset)
+        self._config = config
 
     @property
     def training_steps(self) -> int:
@@ -85,28 +94,19 @@ class SegmentFit(ClosedLoop):
             progress=progress,
             warn=warn,
         )
-        self.symbols.weights, self.symbols.weight_steps = trained.weights, trained.steps
-        self._set_latents(trained.latents)
-        size = network_bytes(self.symbols, self._geometry, self._config)
-        if not self.network_pays(trained.gain, size):
-            self.symbols.weights, self.symbols.weight_steps = None, []
-            self._set_latents(np.zeros_like(trained.latents))
+        pays = self.network_pays(trained.gain, len(write_network(trained.network)))
+        self.symbols.network = trained.network if pays else None
         return self.to_bytes()
-
-    def _set_latents(self, latents: npt.NDArray[np.int32]) -> None:
-        for frame, picture in self.symbols.pictures.items():
-            picture.latent = latents[frame]
 
     def to_bytes(self) -> bytes:
         """Payload of the segment as it stands."""
-        # Latents are zero without a network, as they were when the pictures were coded.
-        return write_segment(self.symbols, self._geometry, self._config, self._bits)
+        return write_segment(self.symbols, self._geometry, self._bits)
 
     def partial(self, groups: int) -> bytes:
         """Payload of the first `groups` groups: a shorter segment in its own right."""
         head = replace(self.symbols, groups=self.symbols.groups[:groups])
         head.quantisers = head.quantisers[: quantiser_rows(head.groups)]
-        return write_segment(head, self._geometry, self._config)
+        return write_segment(head, self._geometry)
 
     def resume(self, payload: bytes) -> int:
         """Take the pictures of a `partial` payload over; how many groups these are."""
@@ -148,7 +148,7 @@ def fit_segment(
     if preset.look_ahead and not fit.complete:
         fit.weigh(
             look_ahead(
-                geometry, config, source, groups, quality, preset, lambda done: report("look ahead", done, frames)
+                geometry, source, groups, quality, preset, lambda done, pictures: report("look ahead", done, pictures)
             )
         )
     crops = _crops(geometry, frames, seed, fit.training_steps) if preset.steps else None

@@ -19,6 +19,7 @@ from licodec.fit.threads import each
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.symbols import NetworkSymbols
 from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE
 from licodec.quant.steps import LATENT_STEP, weight_index_of, weight_step_of
 from licodec.render.network import apply
@@ -97,10 +98,7 @@ class CropSet:
 class TrainedSynthesis:
     """Quantised result of the training."""
 
-    weights: list[npt.NDArray[np.int32]]
-    steps: list[int]
-    latents: npt.NDArray[np.int32]
-    """[frames, latent_dim]"""
+    network: NetworkSymbols
     gain: float
     """Squared error (luma-weighted) that the network takes away over the whole segment, as trained."""
 
@@ -378,4 +376,4 @@ def train(
     latents = _integers(z, LATENT_STEP, LATENT_LIMIT)
     # What does not even give a number is worth nothing.
     gain = gain * crops.coverage if math.isfinite(gain) else -math.inf
-    return TrainedSynthesis(weights, model.steps, latents, gain)
+    return TrainedSynthesis(NetworkSymbols(weights, model.steps, latents), gain)

@@ -20,6 +20,8 @@ _CONTENT_BYTES = 12
 _KEPT_BEYOND_GROUP = 4
 _VECTOR_BYTES = 2 * (2 + 4)
 """Of two components: the correction in 16 bits, the vector in 32."""
+_LATENT_BYTES = 4 + 16
+"""Of a latent's component: its integer, and what it is parsed with."""
 _BATCH_BYTES = 40
 """For each coefficient of a batch while it is parsed (25 measured, of noise)."""
 _RENDER_BYTES = 64
@@ -56,7 +58,7 @@ def segment_bytes(geometry: Geometry, config: ModelConfig, frames: int, groups: 
     batch = min(geometry.batch, max(groups, default=1), frames) * coefficients * _BATCH_BYTES
     activations = 3 * input_channels(geometry) + 2 * config.width
     render = samples(geometry) * _RENDER_BYTES + _packed(geometry) * activations * 4
-    return frames * picture + contents + batch + render
+    return frames * (picture + config.latent_dim * _LATENT_BYTES) + contents + batch + render
 
 
 def check_segment(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from licodec.model.config import ModelConfig
 from licodec.model.cosine import SIZES
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import Picture
@@ -48,8 +47,6 @@ class SparseLevels:
 class PictureSymbols:
     """One picture of the default profile."""
 
-    latent: npt.NDArray[np.int32]
-    """[latent_dim] quantised z_t."""
     quantiser: int
     """Added to the level's quantiser index."""
     starts: list[npt.NDArray[np.uint8]]
@@ -69,11 +66,10 @@ class PictureSymbols:
     """For each plane group: the quantised cosine coefficients, each block in its own place."""
 
     @staticmethod
-    def blank(geometry: Geometry, config: ModelConfig, picture: Picture) -> PictureSymbols:
+    def blank(geometry: Geometry, picture: Picture) -> PictureSymbols:
         """All zeros: the prediction itself."""
         references = len(set(picture.refs))
         return PictureSymbols(
-            latent=np.zeros(config.latent_dim, np.int32),
             quantiser=0,
             starts=[np.zeros(geometry.node_shapes[-1], np.uint8) for _ in range(references)],
             corrections=[
@@ -93,6 +89,18 @@ class PictureSymbols:
         )
 
 
+@dataclass(frozen=True)
+class NetworkSymbols:
+    """The synthesis network of a segment."""
+
+    weights: list[npt.NDArray[np.int32]]
+    """Quantised parameters, in `parameter_shapes` order."""
+    steps: list[int]
+    """For each of these tensors k: its step is 2^(-k / 4)."""
+    latents: npt.NDArray[np.int32]
+    """[frames, latent_dim] quantised z_t."""
+
+
 @dataclass
 class SegmentSymbols:
     """One segment of the default profile."""
@@ -101,10 +109,8 @@ class SegmentSymbols:
     """Distances between anchors."""
     quantisers: npt.NDArray[np.uint8]
     """[levels of the pyramid, plane groups] quantiser index of each level."""
-    weights: list[npt.NDArray[np.int32]] | None
-    """Quantised parameters of the synthesis network, in `parameter_shapes` order; None: no network."""
-    weight_steps: list[int]
-    """For each parameter tensor k: its step is 2^(-k / 4)."""
+    network: NetworkSymbols | None = None
+    """What corrects the pictures in the end, if anything does."""
     pictures: dict[int, PictureSymbols] = field(default_factory=dict)
     """By frame index."""
 

@@ -14,7 +14,7 @@ from licodec.jit import compiled
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import PEAK, Floats, Geometry, Planes
-from licodec.model.symbols import SegmentSymbols
+from licodec.model.symbols import NetworkSymbols
 from licodec.model.synthesis import INPUT_SCALE, LAYERS, OUTPUT_SCALE
 from licodec.render.convolution import BORDER, TILE, convolve_row, width_of
 from licodec.render.window import Window
@@ -27,11 +27,10 @@ _SLOTS = 3
 class CompiledNetwork:
     """The modulated network with a segment's dequantised weights."""
 
-    def __init__(self, geometry: Geometry, config: ModelConfig, symbols: SegmentSymbols) -> None:
-        assert symbols.weights is not None
+    def __init__(self, geometry: Geometry, config: ModelConfig, network: NetworkSymbols) -> None:
         self._geometry, self._rank = geometry, config.rank
         self._shapes = synthesis.layer_shapes(geometry, config)
-        self._parameters = synthesis.dequantise(symbols.weights, symbols.weight_steps)
+        self._parameters = synthesis.dequantise(network.weights, network.steps)
         rows, columns = geometry.shapes[0]
         self._phases = synthesis.phases((-(-rows // 2), -(-columns // 2)))
 

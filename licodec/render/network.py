@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
-from licodec.model.symbols import SegmentSymbols
+from licodec.model.symbols import NetworkSymbols
 from licodec.model.synthesis import INPUT_SCALE, OUTPUT_SCALE
 from licodec.render.window import Window
 
@@ -54,17 +54,14 @@ class Network:
         self,
         geometry: Geometry,
         config: ModelConfig,
-        symbols: SegmentSymbols,
+        network: NetworkSymbols,
         *,
         device: str,
         dtype: torch.dtype,
     ) -> None:
-        assert symbols.weights is not None
         self._geometry, self._rank, self._dtype = geometry, config.rank, dtype
         self._layers = synthesis.layer_shapes(geometry, config)
-        self._weights = [
-            torch.from_numpy(w).to(device) for w in synthesis.dequantise(symbols.weights, symbols.weight_steps)
-        ]
+        self._weights = [torch.from_numpy(w).to(device) for w in synthesis.dequantise(network.weights, network.steps)]
         rows, columns = geometry.shapes[0]
         self._half = (-(-rows // 2), -(-columns // 2))
         self._phases = torch.from_numpy(synthesis.phases(self._half)).to(device)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import BLEND, PEAK, Floats, Planes, from_working
 from licodec.model.motion import NODE, UNIT, Vectors
-from licodec.model.symbols import SegmentSymbols
+from licodec.model.symbols import NetworkSymbols
 from licodec.render import kernels
 from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.deblock import smooth
@@ -82,8 +82,8 @@ class NumpyRenderer(Renderer[Floats]):
             kernels.add_weighed(plane, weight, step, out)
         return np.clip(out, 0, PEAK, out=out)
 
-    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> CompiledNetwork | None:
-        return None if symbols.weights is None else CompiledNetwork(self.geometry, config, symbols)
+    def load(self, config: ModelConfig, network: NetworkSymbols) -> CompiledNetwork:
+        return CompiledNetwork(self.geometry, config, network)
 
     def _corrected(
         self, network: Any, content: Content[Floats], latent: npt.NDArray[np.float32], window: Window

@@ -142,14 +142,22 @@ class SegmentPlayer(Generic[Array]):
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._renderer: Renderer[Array] = renderer
-        self._reader = SegmentReader(payload, renderer.geometry, config, frames, where)
-        check_segment(renderer.geometry, config, frames, self._reader.symbols.groups, limits, where)
-        self._symbols = self._reader.symbols
-        batches = self._reader.batches()
+        reader = SegmentReader(
+            payload,
+            renderer.geometry,
+            config,
+            frames,
+            where,
+            lambda groups: check_segment(renderer.geometry, config, frames, groups, limits, where),
+        )
+        self._symbols, batches = reader.symbols, reader.batches()
         self._batches: Iterator[list[Picture] | None] = in_order(lambda _: next(batches, None), repeat(0), 1, _AHEAD)
         self._pictures: dict[int, Picture] = {}
         self._contents: Contents[Array] = Contents(renderer, self._symbols)
-        self._network = renderer.load(config, self._symbols)
+        network = self._symbols.network
+        self._network = None if network is None else renderer.load(config, network)
+        latents = np.zeros((frames, config.latent_dim), np.int32) if network is None else network.latents
+        self._latents = latents.astype(np.float32) * np.float32(LATENT_STEP)
         self._shown: Window = renderer.whole
         self._asked: dict[int, Window] = {}
         self._flow: tuple[int, Flow] | None = None
@@ -197,9 +205,6 @@ class SegmentPlayer(Generic[Array]):
             self._contents.plan(self._asked, self._pictures)
         return [self._contents(self._pictures[frame], self._pictures) for frame in wanted]
 
-    def _latent(self, frame: int) -> npt.NDArray[np.float32]:
-        return self._symbols.pictures[frame].latent.astype(np.float32) * np.float32(LATENT_STEP)
-
     def render(
         self, frame: int, latent: npt.NDArray[np.float32] | None = None, *, window: Window | None = None
     ) -> tuple[Array, ...]:
@@ -213,7 +218,7 @@ class SegmentPlayer(Generic[Array]):
             if frame - 1 in self._rendered and shown == self._renderer.whole:
                 self._prepare(min(frame + _PREPARED, self.frames - 1))
             self._rendered.append(frame)
-        latent = self._latent(frame) if latent is None else latent
+        latent = self._latents[frame] if latent is None else latent
         return self._renderer.synthesise(self._network, content, latent, shown)
 
     def _prepare(self, frame: int) -> None:
@@ -242,5 +247,5 @@ class SegmentPlayer(Generic[Array]):
             flow = self._flow[1]
         read = shown.read_by_network(self._renderer.geometry)
         content = self._renderer.between(first.planes, second.planes, flow.at(share), share, read)
-        z = (1 - share) * self._latent(frame) + share * self._latent(frame + 1)
+        z = (1 - share) * self._latents[frame] + share * self._latents[frame + 1]
         return self._renderer.synthesise(self._network, content, z, shown)

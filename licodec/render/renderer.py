@@ -31,7 +31,7 @@ from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import PEAK, Floats, Geometry
 from licodec.model.intra import fill
 from licodec.model.motion import Field, Vectors
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.quant.steps import FILTER_STEP, coefficients_of
 from licodec.render import loop_filter
 from licodec.render.blocks import occupied
@@ -361,8 +361,8 @@ class Renderer(ABC, Generic[Array]):
         """An array of the device, on the host."""
 
     @abstractmethod
-    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Any:
-        """A segment's network as this renderer runs it; None for a segment without."""
+    def load(self, config: ModelConfig, network: NetworkSymbols) -> Any:
+        """A segment's network as this renderer runs it."""
 
     @abstractmethod
     def _corrected(

@@ -21,7 +21,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL
 from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
-from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.render import colour
 from licodec.render.deblock import WINDOW
 from licodec.render.flow import Motion
@@ -121,10 +121,8 @@ class TorchRenderer(Renderer[Tensor]):
             whole = whole or made
         return whole
 
-    def load(self, config: ModelConfig, symbols: SegmentSymbols) -> Network | None:
-        if symbols.weights is None:
-            return None
-        return Network(self.geometry, config, symbols, device=self.device, dtype=self._network_type)
+    def load(self, config: ModelConfig, network: NetworkSymbols) -> Network:
+        return Network(self.geometry, config, network, device=self.device, dtype=self._network_type)
 
     def _corrected(
         self, network: Any, content: Content[Tensor], latent: npt.NDArray[np.float32], window: Window

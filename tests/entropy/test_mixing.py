@@ -25,7 +25,7 @@ from licodec.model.pyramid import pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols
 
 from .loops import code_pass
-from .samples import CONFIG, GEOMETRIES, segments
+from .samples import GEOMETRIES, segments
 
 Passes = list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]
 """Contexts of each table, sets, decisions."""
@@ -134,11 +134,11 @@ def test_learning_helps_and_is_deterministic() -> None:
 def test_encoder_and_decoder_end_in_the_same_state(sample: tuple[Geometry, SegmentSymbols]) -> None:
     geometry, symbols = sample
     bits = BitEncoder()
-    writer = PictureCoder(geometry, CONFIG)
+    writer = PictureCoder(geometry)
     for batch in pyramid(symbols.groups):
         writer.code(bits, batch, symbols.pictures)
-    decoder, reader = BitDecoder(bits.finish()), PictureCoder(geometry, CONFIG)
-    blank = {p.frame: PictureSymbols.blank(geometry, CONFIG, p) for batch in pyramid(symbols.groups) for p in batch}
+    decoder, reader = BitDecoder(bits.finish()), PictureCoder(geometry)
+    blank = {p.frame: PictureSymbols.blank(geometry, p) for batch in pyramid(symbols.groups) for p in batch}
     for batch in pyramid(symbols.groups):
         reader.code(decoder, batch, blank)
     others = reader.models()
@@ -175,7 +175,7 @@ def test_shipped_priors_fit_and_are_read_alike() -> None:
             np.testing.assert_array_equal(a, b)
         share, _, _ = ours[name]
         assert 0 <= share.min() <= share.max() < 1 << kernels.SHARE_BITS, name
-    models = PictureCoder(GEOMETRIES[3], CONFIG, {}).models()
+    models = PictureCoder(GEOMETRIES[3], {}).models()
     assert set(ours) <= set(models)
     restore(models, ours)
 

@@ -23,7 +23,7 @@ def test_real_payloads(chroma: ChromaFormat, frames: int) -> None:
     payload, geometry, config = encoded(chroma, frames, network=frames == 6)
     fast = decoded(payload, geometry, config, frames)
     assert_same(fast, decode_segment(payload, geometry, config, frames))
-    assert (fast.weights is not None) == (frames == 6), "the sample no longer covers both cases"
+    assert (fast.network is not None) == (frames == 6), "the sample no longer covers both cases"
     assert any(np.any(nodes) for p in fast.pictures.values() for c in p.corrections for nodes in c)
     assert all(len(levels.index) for levels in fast.pictures[0].levels)
 
@@ -32,7 +32,7 @@ def test_real_payloads(chroma: ChromaFormat, frames: int) -> None:
 @settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_symbols(sample: tuple[Geometry, SegmentSymbols]) -> None:
     geometry, symbols = sample
-    payload = write_segment(symbols, geometry, CONFIG)
+    payload = write_segment(symbols, geometry)
     fast = decoded(payload, geometry, CONFIG, symbols.frames)
     assert_same(symbols, fast)
     assert_same(fast, decode_segment(payload, geometry, CONFIG, symbols.frames))

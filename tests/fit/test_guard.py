@@ -106,7 +106,7 @@ def test_latents_that_run_away_are_still_symbols(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(synthesis._Model, "__init__", far)
     trained = synthesis.train(crops, Geometry.of(info), CONFIG, FRAMES, 4, bit_worth=1.0, seed=0)
-    assert np.abs(trained.latents).max() <= 1 << 12
+    assert np.abs(trained.network.latents).max() <= 1 << 12
 
 
 def test_the_paper_profile_with_steps_far_too_large(

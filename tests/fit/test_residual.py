@@ -21,13 +21,12 @@ from licodec.fit.blocks import Terms
 from licodec.fit.presets import Quality
 from licodec.fit.residual import Coded, quantise
 from licodec.fit.trellis import dependent_levels
-from licodec.model.config import ModelConfig
 from licodec.model.cosine import CELL, SIZES, inverse, to_blocks
 from licodec.model.geometry import PEAK, Geometry
 from licodec.model.intra import fill
 from licodec.quant.steps import HALF_STEP, coefficients_of
 
-PICTURES = PictureCoder(Geometry(((64, 96), (32, 48), (32, 48)), (2, 2)), ModelConfig())
+PICTURES = PictureCoder(Geometry(((64, 96), (32, 48), (32, 48)), (2, 2)))
 WORTH = Quality(0).worth
 """Squared error a bit is worth, over the squared step."""
 

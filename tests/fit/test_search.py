@@ -14,7 +14,6 @@ from licodec.fit.motion import FieldSearch
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.search import MotionSearch
 from licodec.model import motion
-from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import UNIT, Field
 from licodec.model.pyramid import Picture
@@ -27,7 +26,7 @@ NODES = GEOMETRY.node_shapes[0]
 TEXTURE = texture(3)
 WORTH = Quality(24).bit_worth(1)
 ANCHOR = Picture(1, 1, (0, 0))
-PICTURES = PictureCoder(GEOMETRY, ModelConfig())
+PICTURES = PictureCoder(GEOMETRY)
 RATES = {level: [PICTURES.motion_rates(level, second) for second in range(2)] for level in (1, 2)}
 PRESET = pytest.mark.parametrize("preset", ["ultrafast", "medium"])
 

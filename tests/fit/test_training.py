@@ -42,7 +42,7 @@ class Lesson:
 
     def error(self, latents: np.ndarray | None = None) -> float:
         """Squared error of all pictures as a decoder renders them with these latents."""
-        latents = self.trained.latents if latents is None else latents
+        latents = self.trained.network.latents if latents is None else latents
         return sum(
             self._apart(s, self._shown(c, z)) for s, c, z in zip(self.sources, self.contents, latents, strict=True)
         )
@@ -56,7 +56,9 @@ class Lesson:
 
     def _shown(self, content: Planes, latent: np.ndarray) -> Planes:
         """A decoder's arithmetic: single precision and quantised parameters."""
-        parameters = [torch.from_numpy(w) for w in synthesis.dequantise(self.trained.weights, self.trained.steps)]
+        parameters = [
+            torch.from_numpy(w) for w in synthesis.dequantise(self.trained.network.weights, self.trained.network.steps)
+        ]
         z = torch.from_numpy(latent.astype(np.float32) * np.float32(LATENT_STEP))
         shapes = synthesis.layer_shapes(self.geometry, CONFIG)
         factors = synthesis.modulations(parameters, z, shapes, CONFIG.rank, torch.tanh)
@@ -125,35 +127,35 @@ def test_what_only_the_latent_tells_is_learnt(signs: Lesson) -> None:
 
 def test_another_frame_s_latent_makes_another_picture(signs: Lesson) -> None:
     """With the latents of dark and bright frames exchanged, what was corrected is made worse than before."""
-    swapped = signs.trained.latents[[1, 0, 3, 2]]
+    swapped = signs.trained.network.latents[[1, 0, 3, 2]]
     assert signs.error(swapped) > 2 * signs.error_before()
 
 
 def test_frames_of_a_kind_can_stand_in_for_each_other(signs: Lesson) -> None:
-    assert signs.error(signs.trained.latents[[2, 3, 0, 1]]) < 0.5 * signs.error_before()
+    assert signs.error(signs.trained.network.latents[[2, 3, 0, 1]]) < 0.5 * signs.error_before()
 
 
 def test_what_comes_out_fits_the_file(sharpening: Lesson) -> None:
     trained = sharpening.trained
     shapes = synthesis.parameter_shapes(sharpening.geometry, CONFIG)
-    assert [w.shape for w in trained.weights] == shapes
-    assert all(w.dtype == np.int32 and np.abs(w).max() < 1 << 15 for w in trained.weights)
-    assert len(trained.steps) == len(shapes)
-    assert all(0 <= k <= 255 for k in trained.steps)
-    assert trained.latents.shape == (FRAMES, CONFIG.latent_dim)
-    assert trained.latents.dtype == np.int32
-    assert np.abs(trained.latents).max() < 1 << 12
+    assert [w.shape for w in trained.network.weights] == shapes
+    assert all(w.dtype == np.int32 and np.abs(w).max() < 1 << 15 for w in trained.network.weights)
+    assert len(trained.network.steps) == len(shapes)
+    assert all(0 <= k <= 255 for k in trained.network.steps)
+    assert trained.network.latents.shape == (FRAMES, CONFIG.latent_dim)
+    assert trained.network.latents.dtype == np.int32
+    assert np.abs(trained.network.latents).max() < 1 << 12
 
 
 def test_the_less_error_a_bit_is_worth_the_more_a_network_costs_and_gains() -> None:
     info = VideoInfo(48, 32, "gray")
     sources = pictures(info)
     fine, coarse = (lesson(sources, [blurred(s) for s in sources], info, 120, worth) for worth in (0.1, 100.0))
-    symbols = [np.concatenate([w.ravel() for w in made.trained.weights]) for made in (fine, coarse)]
+    symbols = [np.concatenate([w.ravel() for w in made.trained.network.weights]) for made in (fine, coarse)]
     assert np.count_nonzero(symbols[0]) > 1.5 * np.count_nonzero(symbols[1])
     assert fine.trained.gain > coarse.trained.gain > 0
     # What is coarse is so by its steps, too.
-    steps = [[weight_step_of(k) for k in made.trained.steps] for made in (fine, coarse)]
+    steps = [[weight_step_of(k) for k in made.trained.network.steps] for made in (fine, coarse)]
     assert all(a <= b for a, b in zip(*steps, strict=True))
     assert steps[0][0] < steps[1][0]
 
@@ -167,10 +169,10 @@ def small_crops() -> tuple[CropSet, Geometry]:
 
 def test_the_same_seed_gives_the_same_numbers(small_crops: tuple[CropSet, Geometry]) -> None:
     a, b, other = (train(*small_crops, CONFIG, FRAMES, 12, bit_worth=1.0, seed=seed) for seed in (3, 3, 4))
-    for p, q in zip([*a.weights, a.latents], [*b.weights, b.latents], strict=True):
+    for p, q in zip([*a.network.weights, a.network.latents], [*b.network.weights, b.network.latents], strict=True):
         np.testing.assert_array_equal(p, q)
-    assert a.steps == b.steps
-    assert any((p != q).any() for p, q in zip(a.weights, other.weights, strict=True))
+    assert a.network.steps == b.network.steps
+    assert any((p != q).any() for p, q in zip(a.network.weights, other.network.weights, strict=True))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9])

@@ -20,7 +20,7 @@ from licodec.entropy.segment import quantiser_rows, write_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.pyramid import pyramid
-from licodec.model.symbols import PictureSymbols, SegmentSymbols
+from licodec.model.symbols import NetworkSymbols, PictureSymbols, SegmentSymbols
 from licodec.model.synthesis import parameter_shapes
 from licodec.semantics.chunk import Head, SegmentLatents, knot_count, write_chunk
 from licodec.semantics.fingerprint import Fingerprint
@@ -81,22 +81,24 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
     groups = (2, frames - 3) if frames > 3 else (frames - 1,) if frames > 1 else ()
     random = np.random.default_rng(frames)
     rows = quantiser_rows(groups)
-    symbols = SegmentSymbols(groups, random.integers(0, 224, (rows, len(geometry.groups))).astype(np.uint8), None, [])
+    symbols = SegmentSymbols(groups, random.integers(0, 224, (rows, len(geometry.groups))).astype(np.uint8))
     if network:
         shapes = parameter_shapes(geometry, config)
-        symbols.weights = [random.integers(-3, 4, shape).astype(np.int32) for shape in shapes]
-        symbols.weight_steps = random.integers(0, 20, len(shapes)).tolist()
+        symbols.network = NetworkSymbols(
+            [random.integers(-3, 4, shape).astype(np.int32) for shape in shapes],
+            random.integers(0, 20, len(shapes)).tolist(),
+            random.integers(-9, 10, (frames, config.latent_dim)).astype(np.int32),
+        )
     for batch in pyramid(groups):
         for picture in batch:
-            p = PictureSymbols.blank(geometry, config, picture)
-            p.latent = random.integers(-9, 10, 2).astype(np.int32)
+            p = PictureSymbols.blank(geometry, picture)
             p.starts = [random.integers(0, 2, s.shape).astype(np.uint8) for s in p.starts]
             p.corrections = [[_sparse(random, n.shape, 9, 0.1) for n in nodes] for nodes in p.corrections]
             for g in range(len(geometry.groups)):
                 p.modes[g] = any_modes(random, p.sizes[g])
                 p.levels[g] = on_trellis(p.sizes[g], _sparse(random, p.levels[g].shape, 5, 0.02))
             symbols.pictures[picture.frame] = p
-    return write_segment(symbols, geometry, config)
+    return write_segment(symbols, geometry)
 
 
 def _meaning(frames: tuple[int, ...], components: int) -> bytes:

@@ -228,7 +228,7 @@ def listing(found: SegmentSymbols) -> list[str]:
     lines = []
     for frame, picture in found.pictures.items():
         lines.append(f"frame {frame}")
-        lines.append(f"    quantiser offset {picture.quantiser}, latent {' '.join(map(str, picture.latent))}")
+        lines.append(f"    quantiser offset {picture.quantiser}")
         for reference, starts in enumerate(picture.starts):
             for r, c in np.argwhere(starts).tolist():
                 lines.append(f"    reference {reference}, tree ({r}, {c}) starts from nothing")
@@ -284,8 +284,8 @@ def files_text(*names: str) -> str:
 
 def models_text() -> str:
     """Every model with the sizes of its tables."""
-    coder = PictureCoder(Geometry.of(VideoInfo(16, 16, "420")), CONFIG, {})
-    models = {**coder.models(), **{f"weights.{k}": m for k, m in TensorCoder(18).models().items()}}
+    coder = PictureCoder(Geometry.of(VideoInfo(16, 16, "420")), {})
+    models = {**coder.models(), **{f"weights.{k}": m for k, m in TensorCoder(19).models().items()}}
     known = priors.shipped()
     rows = ["| model | entries of each table | sets | priors |", "| --- | --- | --- | --- |"]
     for name, model in models.items():

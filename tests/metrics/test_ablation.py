@@ -23,6 +23,7 @@ from licodec.video.info import Frame, VideoInfo
 from licodec.video.sink import open_sink
 
 STEPS = 8
+FRAMES = 9
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +41,7 @@ def small_networks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five frames of noise that is drawn out and moves: motion, residual and blocks of all sizes."""
+    """Nine frames of noise that is drawn out and moves: motion, residual and blocks of all sizes."""
     path = tmp_path_factory.mktemp("ablation") / "a.y4m"
     info = VideoInfo(64, 48)
     rng = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for axis in (0, 1):
         texture = sum(np.roll(texture, k, axis) for k in range(5))
     with open_sink(path, info) as sink:
-        for t in range(5):
+        for t in range(FRAMES):
             luma = 120 + 8 * texture[3 * t : 3 * t + 48, 2 * t : 2 * t + 64] + rng.normal(0, 3, (48, 64))
             chroma = 128 + 4 * texture[t : t + 24, 2 * t : 2 * t + 32]
             planes = tuple(p.clip(0, 255).astype(np.uint8) for p in (luma, chroma, 255 - chroma))
@@ -128,7 +129,7 @@ def test_without_motion_all_vectors_are_zero(clip: Path, tmp_path: Path) -> None
         with LinrReader(path) as file:
             conf = ByteReader(file.conf, "")
             conf.u8()
-            reader = SegmentReader(file.read_segment(0), Geometry.of(file.info), ModelConfig.from_reader(conf), 5, "")
+            reader = SegmentReader(file.read_segment(0), Geometry.of(file.info), ModelConfig.from_reader(conf), FRAMES, "")
             for _ in reader.batches():
                 pass
         pictures = reader.symbols.pictures.values()

@@ -12,6 +12,7 @@ from licodec.fit.presets import Preset, Quality
 from licodec.fit.segment import fit_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.symbols import NetworkSymbols
 from licodec.model.synthesis import parameter_shapes
 from licodec.video.info import VideoInfo
 
@@ -68,7 +69,6 @@ def segment(info: VideoInfo) -> bytes:
         pass
     shapes = parameter_shapes(geometry, CONFIG)
     weights = [np.rint(noise.normal(0, 6, shape)).astype(np.int32) for shape in shapes]
-    symbols = replace(reader.symbols, weights=weights, weight_steps=[_WEIGHT_STEP] * len(shapes))
-    for pictured in symbols.pictures.values():
-        pictured.latent = noise.integers(-20, 20, CONFIG.latent_dim).astype(np.int32)
-    return write_segment(symbols, geometry, CONFIG)
+    latents = noise.integers(-20, 20, (FRAMES, CONFIG.latent_dim)).astype(np.int32)
+    network = NetworkSymbols(weights, [_WEIGHT_STEP] * len(shapes), latents)
+    return write_segment(replace(reader.symbols, network=network), geometry)

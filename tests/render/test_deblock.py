@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import Field
 from licodec.model.pyramid import Picture
@@ -21,7 +20,7 @@ GEOMETRY = Geometry.of(VideoInfo(64, 64))
 
 
 def symbols(sizes: np.ndarray, coefficients: list[tuple[int, int]], group: int = 0) -> PictureSymbols:
-    out = PictureSymbols.blank(GEOMETRY, ModelConfig(width=8), Picture(0, 0, ()))
+    out = PictureSymbols.blank(GEOMETRY, Picture(0, 0, ()))
     levels = out.levels[group].dense()
     for row, column in coefficients:
         levels[0, row, column] = 1

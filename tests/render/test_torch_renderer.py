@@ -13,7 +13,7 @@ import torch
 
 from licodec.model import synthesis
 from licodec.model.geometry import PEAK, Geometry, Planes
-from licodec.model.symbols import SegmentSymbols
+from licodec.model.symbols import NetworkSymbols
 from licodec.profiles import open_player
 from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.network import Network, apply
@@ -158,11 +158,10 @@ class Case:
         self.latent = random.normal(0, 1, CONFIG.latent_dim).astype(np.float32)
         shapes = synthesis.parameter_shapes(self.geometry, self.config)
         weights = [np.rint(random.normal(0, 6, shape)).astype(np.int32) for shape in shapes]
-        self.symbols = SegmentSymbols((1,), np.zeros((2, 2), np.uint8), weights, [20] * len(weights))
+        self.network = NetworkSymbols(weights, [20] * len(weights), np.zeros((2, CONFIG.latent_dim), np.int32))
 
     def correction(self, apart: npt.NDArray[np.float32] | None) -> Planes:
-        assert self.symbols.weights is not None
-        numbers = synthesis.dequantise(self.symbols.weights, self.symbols.weight_steps)
+        numbers = synthesis.dequantise(self.network.weights, self.network.steps)
         weights = [torch.from_numpy(w) for w in numbers]
         shapes = synthesis.layer_shapes(self.geometry, self.config)
         z = torch.from_numpy(self.latent)
@@ -177,7 +176,7 @@ class Case:
 @formats
 def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
     case = Case(info)
-    network = Network(case.geometry, case.config, case.symbols, device=device, dtype=torch.float32)
+    network = Network(case.geometry, case.config, case.network, device=device, dtype=torch.float32)
     for apart in (case.apart, None):
         found = network(
             [torch.from_numpy(p).to(device) for p in case.planes],
@@ -195,7 +194,7 @@ def test_the_network_is_that_of_the_model(info: VideoInfo, device: str) -> None:
 def test_the_compiled_network_is_that_of_the_model(info: VideoInfo, width: int) -> None:
     """Of whole pictures, and of regions of them, which come out as the same part of the whole, to the last bit."""
     case = Case(info, width)
-    network = CompiledNetwork(case.geometry, case.config, case.symbols)
+    network = CompiledNetwork(case.geometry, case.config, case.network)
     whole = Window.whole(case.geometry)
     for apart in (case.apart, None):
         made = network(case.planes, apart, case.rest, case.latent, whole)
@@ -212,7 +211,7 @@ def test_the_compiled_network_of_pictures_smaller_than_its_kernels_and_longer_th
     size: tuple[int, int],
 ) -> None:
     case = Case(VideoInfo(*size))
-    network = CompiledNetwork(case.geometry, case.config, case.symbols)
+    network = CompiledNetwork(case.geometry, case.config, case.network)
     made = network(case.planes, case.apart, case.rest, case.latent, Window.whole(case.geometry))
     wanted = [np.clip(p + c, 0, PEAK) for p, c in zip(case.planes, case.correction(case.apart), strict=True)]
     check([torch.from_numpy(p) for p in made], tuple(wanted), "cpu", "corrected")

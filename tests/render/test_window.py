@@ -63,7 +63,7 @@ def without_network(info: VideoInfo) -> bytes:
     reader = SegmentReader(segment(info), Geometry.of(info), CONFIG, FRAMES)
     for _ in reader.batches():
         pass
-    return write_segment(replace(reader.symbols, weights=None, weight_steps=[]), Geometry.of(info), CONFIG)
+    return write_segment(replace(reader.symbols, network=None), Geometry.of(info))
 
 
 @cache
@@ -74,7 +74,7 @@ def without_intra(info: VideoInfo) -> bytes:
         pass
     for picture in reader.symbols.pictures.values():
         picture.modes = [np.zeros_like(modes) for modes in picture.modes]
-    return write_segment(reader.symbols, Geometry.of(info), CONFIG)
+    return write_segment(reader.symbols, Geometry.of(info))
 
 
 def player_of(payload: bytes, info: VideoInfo = INFO) -> tuple[SegmentPlayer, Recorder]:
@@ -154,7 +154,7 @@ def test_work_grows_with_the_region() -> None:
 
 
 def test_intra_blocks_ask_for_what_they_are_predicted_from() -> None:
-    symbols = PictureSymbols.blank(GEOMETRY, CONFIG, Picture(0, 0, ()))
+    symbols = PictureSymbols.blank(GEOMETRY, Picture(0, 0, ()))
     window = Window(96, 112, 128, 160)
     wide = window.before_filters(GEOMETRY)
     assert reach(wide, GEOMETRY, symbols) == wide

@@ -22,7 +22,14 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
 from licodec.model.motion import Field, Known, base_field, clip, compose, started
 from licodec.model.pyramid import Picture, pyramid
-from licodec.model.symbols import FILTER_MAX, QUANTISER_MAX, PictureSymbols, SegmentSymbols, SparseLevels
+from licodec.model.symbols import (
+    FILTER_MAX,
+    QUANTISER_MAX,
+    NetworkSymbols,
+    PictureSymbols,
+    SegmentSymbols,
+    SparseLevels,
+)
 
 __all__ = ["Model", "RangeDecoder", "decode_segment"]
 
@@ -51,22 +58,33 @@ def decode_segment(payload: bytes, geometry: Geometry, config: ModelConfig, fram
     quantisers = np.array([[reader.u8() for _ in geometry.groups] for _ in range(rows)], np.uint8)
     if quantisers.max() > QUANTISER_MAX:
         raise reader.damaged("quantiser out of range")
-    shapes = parameter_shapes(geometry, config) if flags & 1 else []
-    steps = [reader.u8() for _ in shapes]
+    network = _network(reader, geometry, config, frames) if flags & 1 else None
     if reader.remaining % 4:
         raise reader.damaged("the range-coded part is not whole words")
     coder = RangeDecoder(reader.raw(reader.remaining))
 
-    network = TensorSyntax(coder, len(shapes), "")
-    weights = [network.decode(kind, shape) for kind, shape in enumerate(shapes)]
-    if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights):
-        raise reader.damaged("network weight out of range")
-    symbols = SegmentSymbols(groups, quantisers, weights if shapes else None, steps)
-    pictures = PictureSyntax(coder, geometry, config)
+    symbols = SegmentSymbols(groups, quantisers, network)
+    pictures = PictureSyntax(coder, geometry)
     for batch in pyramid(groups, geometry.batch):
         symbols.pictures.update(pictures.decode(batch))
     coder.finish()
     return symbols
+
+
+def _network(reader: ByteReader, geometry: Geometry, config: ModelConfig, frames: int) -> NetworkSymbols:
+    """`Network parameters`."""
+    shapes = parameter_shapes(geometry, config)
+    steps = [reader.u8() for _ in shapes]
+    coder = RangeDecoder(reader.raw(4 * reader.varint()))
+    tensors = TensorSyntax(coder, len(shapes) + 1, "")
+    weights = [tensors.decode(kind, shape) for kind, shape in enumerate(shapes)]
+    latents = tensors.decode(len(shapes), (frames, config.latent_dim))
+    coder.finish()
+    if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights):
+        raise reader.damaged("network weight out of range")
+    if np.abs(latents).max() > LATENT_LIMIT:
+        raise reader.damaged("latent out of range")
+    return NetworkSymbols(weights, steps, latents)
 
 
 def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int, ...]]:
@@ -86,14 +104,13 @@ def parameter_shapes(geometry: Geometry, config: ModelConfig) -> list[tuple[int,
 class PictureSyntax:
     """`Pictures`: batches of pictures in coding order."""
 
-    def __init__(self, coder: RangeDecoder, geometry: Geometry, config: ModelConfig) -> None:
-        self._geometry, self._config = geometry, config
-        self._side, self._filter = TensorSyntax(coder, 2, "side."), TensorSyntax(coder, 2, "filter.")
+    def __init__(self, coder: RangeDecoder, geometry: Geometry) -> None:
+        self._geometry = geometry
+        self._quantiser, self._filter = TensorSyntax(coder, 1, "quantiser."), TensorSyntax(coder, 2, "filter.")
         self._start, self._motion = StartSyntax(coder), MotionSyntax(coder)
         self._blend = BlendSyntax(coder)
         names = ("luma.", "chroma.")
         self._residual = [ResidualSyntax(coder, len(p), name) for p, name in zip(geometry.groups, names, strict=False)]
-        self._latents: dict[int, Grid] = {}
         self._filters: dict[int, Grid] = {}
         self._activity: dict[int, list[Grid]] = {}
         self._fields: Known = {}
@@ -101,8 +118,8 @@ class PictureSyntax:
     def decode(self, batch: Sequence[Picture]) -> dict[int, PictureSymbols]:
         """The pictures of a batch by frame."""
         level = min(batch[0].level, 7)
-        out = {p.frame: PictureSymbols.blank(self._geometry, self._config, p) for p in batch}
-        self._decode_side(batch, out)
+        out = {p.frame: PictureSymbols.blank(self._geometry, p) for p in batch}
+        self._decode_quantisers(batch, out)
         self._decode_filters(batch, out)
         for picture in batch:
             found = out[picture.frame]
@@ -123,16 +140,12 @@ class PictureSyntax:
             out.starts[second], out.corrections[second] = starts, corrections
         self._fields[picture.frame] = fields
 
-    def _decode_side(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
-        quantisers = self._side.decode(0, (len(batch), 1))
-        differences = self._side.decode(1, (len(batch), self._config.latent_dim))
-        for i, p in enumerate(batch):
-            expected = sum(self._latents[r] for r in p.refs) >> 1 if p.refs else 0
-            latent = (expected + differences[i]).astype(np.int32)
-            if abs(quantisers[i, 0]) > QUANTISER_MAX or np.abs(latent).max() > LATENT_LIMIT:
-                raise DamagedFileError("quantiser or latent out of range")
-            out[p.frame].quantiser, out[p.frame].latent = int(quantisers[i, 0]), latent
-            self._latents[p.frame] = latent
+    def _decode_quantisers(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
+        quantisers = self._quantiser.decode(0, (len(batch), 1))
+        if np.abs(quantisers).max() > QUANTISER_MAX:
+            raise DamagedFileError("quantiser out of range")
+        for p, (quantiser,) in zip(batch, quantisers, strict=True):
+            out[p.frame].quantiser = int(quantiser)
 
     def _decode_filters(self, batch: Sequence[Picture], out: dict[int, PictureSymbols]) -> None:
         level = batch[0].level
