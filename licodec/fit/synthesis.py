@@ -29,7 +29,7 @@ CROP = 64
 """Side of a training crop in packed samples (half luma samples)."""
 _BUDGET = 400 << 20
 """Bytes of crops kept for a segment."""
-_BATCH = 8
+_BATCH = 4
 _PICTURES = 2
 """Pictures that a batch is of. Crops of one share their kernels: one convolution instead of one for each crop."""
 _RISE = 0.15

@@ -225,7 +225,7 @@ def test_crops_take_the_same_number_from_every_picture_and_lie_inside() -> None:
 
 def test_no_more_crops_are_kept_than_training_will_see() -> None:
     geometry = Geometry.of(VideoInfo(4 * 2 * CROP, 4 * 2 * CROP, "gray"))
-    assert [CropSet(geometry, 4, 0, steps).inputs.shape[1] for steps in (1, 2, 3, 1000)] == [2, 4, 6, 16]
+    assert [CropSet(geometry, 4, 0, steps).inputs.shape[1] for steps in (2, 4, 6, 1000)] == [2, 4, 6, 16]
 
 
 @pytest.mark.parametrize(("crf", "tried"), [(51, False), (10, True)])
