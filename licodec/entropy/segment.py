@@ -235,8 +235,11 @@ def _read_network(reader: ByteReader, geometry: Geometry, config: ModelConfig, f
     steps = [reader.u8() for _ in shapes]
     coder = BitDecoder(reader.raw(_WORD * reader.varint()))
     weights, latents = [np.zeros(shape, np.int32) for shape in shapes], np.zeros((frames, config.latent_dim), np.int32)
-    code_tensors(coder, [*weights, latents])
-    coder.finish()
+    try:
+        code_tensors(coder, [*weights, latents])
+        coder.finish()
+    except DamagedFileError as error:
+        raise reader.damaged(f"its network: {error}") from None
     if any(np.abs(w).max() > WEIGHT_LIMIT for w in weights) or np.abs(latents).max() > LATENT_LIMIT:
         raise reader.damaged("a network weight or a latent is out of range")
     return NetworkSymbols(weights, steps, latents)
@@ -274,10 +277,7 @@ class SegmentReader:
         quantisers = np.frombuffer(reader.raw(rows * len(geometry.groups)), np.uint8).reshape(rows, -1)
         if quantisers.max() > QUANTISER_MAX:
             raise reader.damaged(f"quantiser {quantisers.max()} is over {QUANTISER_MAX}")
-        try:
-            network = _read_network(reader, geometry, config, frames) if flags & _HAS_NETWORK else None
-        except DamagedFileError as error:
-            raise DamagedFileError(f"{where}: {error}") from None
+        network = _read_network(reader, geometry, config, frames) if flags & _HAS_NETWORK else None
         stream = reader.raw(reader.remaining)
         if len(stream) % _WORD:
             raise reader.damaged("its entropy-coded part is not whole 32-bit words")

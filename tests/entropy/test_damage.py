@@ -11,7 +11,7 @@ import pytest
 
 from licodec.container import ByteWriter
 from licodec.entropy.reference import decode_segment
-from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT, write_network, write_segment
+from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT, SegmentReader, write_network, write_segment
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
@@ -132,8 +132,9 @@ def test_a_network_s_stream_of_another_length_is_refused(sample: Sample, words: 
     writer.raw(stream)
     damaged = written.replace(network, writer.to_bytes())
     assert damaged != written
-    with pytest.raises(DamagedFileError):
-        decoded(damaged, geometry, config, FRAMES)
+    with pytest.raises(DamagedFileError) as told:
+        list(SegmentReader(damaged, geometry, config, FRAMES, "segment 4 of a.linr").batches())
+    assert str(told.value).count("segment 4 of a.linr: ") == 1
     with pytest.raises(DamagedFileError):
         decode_segment(damaged, geometry, config, FRAMES)
 

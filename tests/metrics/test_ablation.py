@@ -129,7 +129,9 @@ def test_without_motion_all_vectors_are_zero(clip: Path, tmp_path: Path) -> None
         with LinrReader(path) as file:
             conf = ByteReader(file.conf, "")
             conf.u8()
-            reader = SegmentReader(file.read_segment(0), Geometry.of(file.info), ModelConfig.from_reader(conf), FRAMES, "")
+            reader = SegmentReader(
+                file.read_segment(0), Geometry.of(file.info), ModelConfig.from_reader(conf), FRAMES, ""
+            )
             for _ in reader.batches():
                 pass
         pictures = reader.symbols.pictures.values()
