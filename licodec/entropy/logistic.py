@@ -14,12 +14,14 @@ STRETCH_MAX = 2047
 
 def _squash_table() -> npt.NDArray[np.int64]:
     """round(65536 / (1 + exp(-x / 256))) for x = -2047..2047, at least 24 away from 0 and 65536."""
+    values = []
     with localcontext() as context:
-        context.prec = 40
-        values = [
-            int((Decimal(PROB_ONE) / (1 + (Decimal(-x) / 256).exp())).to_integral_value())
-            for x in range(-STRETCH_MAX, STRETCH_MAX + 1)
-        ]
+        # One exponential from the other by multiplication, in a tenth of the time: rounding is far off at 60 digits.
+        context.prec = 60
+        power, step = (Decimal(STRETCH_MAX) / 256).exp(), (Decimal(-1) / 256).exp()
+        for _ in range(2 * STRETCH_MAX + 1):
+            values.append(int((PROB_ONE / (1 + power)).to_integral_value()))
+            power *= step
     return np.clip(np.array(values, np.int64), 24, PROB_ONE - 24)
 
 
