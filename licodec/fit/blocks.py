@@ -69,17 +69,17 @@ class Blocks:
     plain: Levels
     """[planes, blocks, size, size] levels of that."""
 
-    def __init__(self, coefficients: Floats, s: int, at: Places, terms: Terms, *, intra: bool) -> None:
+    def __init__(self, coefficients: Floats, s: int, at: Places, terms: Terms) -> None:
         """coefficients: [planes, blocks, size, size]; s: size index; at: (down, across) of each block."""
         planes, count, size, _ = coefficients.shape
         self._rates, self._worth = terms.rates, terms.worth[s][at]
-        self._scan = _scan(size)
-        self._kinds = range((s + len(SIZES) * intra) * planes, (s + len(SIZES) * intra + 1) * planes)
+        self._scan = scan_of(size)
+        self._kinds = range(s * planes, (s + 1) * planes)
         self._coded = [terms.rates.coded[kind][terms.activity[s][at]] for kind in self._kinds]
         self._x = coefficients.reshape(planes, count, -1) * np.float32(1 / terms.step)
         plain, cost = np.zeros(self._x.shape, np.int16), np.empty((planes, count), np.float32)
         for p, kind in enumerate(self._kinds):
-            _cheapest(
+            cheapest_levels(
                 self._x[p],
                 self._worth,
                 self._scan,
@@ -112,7 +112,7 @@ class Blocks:
 
 
 @cache
-def _scan(size: int) -> npt.NDArray[np.int64]:
+def scan_of(size: int) -> npt.NDArray[np.int64]:
     """[coefficients, 3] diagonal, row and column, in the order of diagonals."""
     diagonal = diagonal_index(size)
     v, u = np.unravel_index(np.argsort(diagonal, axis=None, kind="stable"), diagonal.shape)
@@ -120,7 +120,7 @@ def _scan(size: int) -> npt.NDArray[np.int64]:
 
 
 @compiled
-def _cheapest(
+def cheapest_levels(
     x: Floats,
     worth: Floats,
     scan: npt.NDArray[np.int64],

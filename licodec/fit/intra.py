@@ -1,4 +1,4 @@
-"""Intra blocks: which modes they would be predicted with and at what cost, and their levels, wave after wave."""
+"""Intra blocks: which modes they would be predicted with and at what cost, and their levels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.blocks import Blocks, Bytes, Floats, Ints, Levels, Places, Terms
+from licodec.fit.blocks import Bytes, Floats, Levels, Terms
+from licodec.fit.intra_kernels import Room, Weights, code_blocks, try_blocks
 from licodec.fit.threads import each
-from licodec.model.cosine import SIZES, forward_blocks, inverse, to_blocks
-from licodec.model.geometry import PEAK
-from licodec.model.intra import INTER, PLANAR, QUARTER, leftovers, waves
-from licodec.quant.steps import coefficients_of
+from licodec.model.cosine import SIZES, to_blocks
+from licodec.model.intra import INTER, PLANAR, QUARTER, RAYS, order, ranks
 
-_TRIED = 3
-"""Modes of a block, by what they leave, that are tried with its transform."""
 _INTRA_BITS = 8.0
 """Of being intra: of a mode, and of what contexts lose that know the blocks beside (5 to 12 differ by .2%)."""
 _LEAST_BITS = 10.0
@@ -52,17 +49,17 @@ def try_intra(
     each size index [down, across] the costs that are to be beaten; first: whether all blocks will be intra, so that
     only those before one are known.
     """
-    worth = _worth_a_trial(source, prediction, shape, inter)
+    worth, planes = _worth_a_trial(source, prediction, shape, inter), len(source)
     known = np.full((source.shape[1] // QUARTER, source.shape[2] // QUARTER), PLANAR if first else INTER, np.uint8)
+    rank, weights = ranks(*known.shape), Weights.of(terms, planes)
 
     def tried(s: int) -> IntraBlocks:
         cost, modes = np.full(inter[s].shape, np.inf, np.float32), np.full(inter[s].shape, INTER, np.uint8)
-        down, across = np.nonzero(worth[s])
-        if len(down):
-            at = down, across
-            trials = _Trials.of(made, source, shape, known, s, at, terms)
-            best, least = trials.best()
-            cost[at], modes[at] = least + _INTRA_BITS, trials.modes[np.arange(len(best)), best]
+        at = np.nonzero(worth[s])
+        least, best = np.empty(len(at[0]), np.float32), np.empty(len(at[0]), np.uint8)
+        corners = (np.stack(at, axis=1) * SIZES[s]).astype(np.int32)
+        try_blocks(made, shape, source, known, rank, corners, s, RAYS, weights, _rooms(planes), least, best)
+        cost[at], modes[at] = least + _INTRA_BITS, best
         return IntraBlocks(cost, modes)
 
     eights = tried(1)
@@ -109,46 +106,10 @@ def code_intra(
 
     made: [planes, rows, columns] with all other blocks in it; `made`, `modes` and `levels` are changed in place.
     """
-    for wave in waves(sizes, modes):
-        for s, corners in enumerate(wave):
-            if not len(corners):
-                continue
-            size, n = SIZES[s], SIZES[s] // QUARTER
-            at = corners[:, 0] // size, corners[:, 1] // size
-            trials = _Trials.of(made, source, shape, modes, s, at, terms)
-            best, _ = trials.best()
-            which = np.arange(len(best))
-            to_blocks(modes, n)[at] = trials.modes[which, best][:, None, None]
-            chosen = trials.blocks.levels(which * _TRIED + best)
-            to_blocks(levels, size)[:, *at] = chosen
-            predicted = to_blocks(source, size)[:, *at] - trials.rest[:, which, best]
-            there = predicted + inverse(coefficients_of(chosen, terms.step))
-            to_blocks(made, size)[:, *at] = np.clip(there, 0, PEAK)
+    rank, places = ranks(*modes.shape), order(*modes.shape)
+    weights, rooms = Weights.of(terms, len(made)), _rooms(len(made))
+    code_blocks(made, shape, source, sizes, modes, levels, rank, places, RAYS, weights, rooms)
 
 
-@dataclass(frozen=True)
-class _Trials:
-    """Some blocks of one size, each with the modes that leave least."""
-
-    modes: Bytes
-    """[blocks, _TRIED]"""
-    rest: Floats
-    """[planes, blocks, _TRIED, size, size] what they leave."""
-    blocks: Blocks
-    """All of them, block after block."""
-
-    @staticmethod
-    def of(
-        made: Floats, source: Floats, shape: tuple[int, int], known: Bytes, s: int, at: Places, terms: Terms
-    ) -> _Trials:
-        corners = (np.stack(at, axis=1) * SIZES[s]).astype(np.int32)
-        modes, rest = leftovers(made[:, : shape[0], : shape[1]], source, known, corners, s, _TRIED)
-        spectra = forward_blocks(rest).reshape(len(rest), -1, *rest.shape[3:])
-        places = at[0].repeat(_TRIED), at[1].repeat(_TRIED)
-        return _Trials(modes, rest, Blocks(spectra, s, places, terms, intra=True))
-
-    def best(self) -> tuple[Ints, Floats]:
-        """[blocks] which of the tried modes is cheapest, and what it costs."""
-        cost = self.blocks.cost.reshape(self.modes.shape)
-        best = cost.argmin(axis=1)
-        return best, cost[np.arange(len(best)), best]
+def _rooms(planes: int) -> tuple[Room, ...]:
+    return tuple(Room.of(s, planes) for s in range(len(SIZES)))

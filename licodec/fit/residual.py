@@ -47,7 +47,7 @@ def quantise(
         x = to_blocks(forward(residual, size), size)
         down, across = x.shape[1:3]
         at = np.divmod(np.arange(down * across), across)
-        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms, intra=False)
+        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms)
 
     inter = each(blocks_of, range(len(SIZES)))
     costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]

@@ -38,12 +38,12 @@ def dependent_levels(
     """
     levels = np.zeros(x.shape, np.int16)
     extent, nonzero, magnitude = rates.extent[kind], rates.nonzero[kind], rates.magnitude[kind]
-    _viterbi(x, plain, worth, scan, coded, extent, nonzero, magnitude, _Room.of(x.shape[1]), levels)
+    viterbi(x, plain, worth, scan, coded, extent, nonzero, magnitude, Room.of(x.shape[1]), levels)
     return levels
 
 
-class _Room(NamedTuple):
-    """What `_viterbi` works in."""
+class Room(NamedTuple):
+    """What `viterbi` works in."""
 
     cost: Floats
     least: Floats
@@ -59,10 +59,10 @@ class _Room(NamedTuple):
     """
 
     @staticmethod
-    def of(length: int) -> _Room:
+    def of(length: int) -> Room:
         """For blocks of so many coefficients."""
         paths = (4, 3, math.isqrt(length) + 2)
-        return _Room(
+        return Room(
             *(np.empty(4, np.float32), np.empty(4, np.float32), np.zeros(4, np.int64), np.zeros(4, np.int64)),
             *(np.empty((length, 4), np.int8), np.empty((length, 4), np.int16)),
             *(np.zeros(paths, np.int64), np.zeros(paths, np.int64)),
@@ -70,7 +70,7 @@ class _Room(NamedTuple):
 
 
 @compiled
-def _viterbi(
+def viterbi(
     x: Floats,
     plain: Levels,
     worth: Floats,
@@ -79,7 +79,7 @@ def _viterbi(
     extent: Floats,
     nonzero: Floats,
     magnitude: Floats,
-    room: _Room,
+    room: Room,
     levels: Levels,
 ) -> None:
     blocks, length = x.shape

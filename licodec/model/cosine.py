@@ -57,11 +57,6 @@ def forward(planes: Floats, size: int) -> Floats:
     return np.matmul(matrix, across.reshape(-1, size, planes.shape[-1])).reshape(planes.shape)
 
 
-def forward_blocks(blocks: Floats) -> Floats:
-    """DCT of [..., n, n] samples."""
-    return _along_both(blocks, basis(blocks.shape[-1]).T)
-
-
 def inverse(coefficients: Floats) -> Floats:
     """Inverse DCT of [..., n, n] coefficients."""
     return _along_both(coefficients, basis(coefficients.shape[-1]))

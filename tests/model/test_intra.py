@@ -17,13 +17,10 @@ from licodec.model.intra import (
     QUARTER,
     RAYS,
     fill,
-    gather,
-    leftovers,
     order,
     predict,
     ranks,
     soften,
-    waves,
 )
 
 SLOPES = (-32, -21, -13, -5, 0, 5, 13, 21, 32)
@@ -150,42 +147,3 @@ def test_blocks_are_filled_in_coding_order_from_what_is_known(
         inside[:] = np.clip(made, 0, PEAK)
     fill(plane, (0, 0), residual, sizes, modes)
     np.testing.assert_allclose(plane, wanted, atol=2e-3)
-
-
-@settings(max_examples=40, deadline=None)
-@given(maps())
-def test_waves_hold_every_intra_block_once_behind_all_it_is_predicted_from(
-    drawn: tuple[np.ndarray, np.ndarray, np.random.Generator],
-) -> None:
-    sizes, modes, random = drawn
-    plane = random.uniform(0, 255, (QUARTER * modes.shape[0], QUARTER * modes.shape[1])).astype(np.float32)
-    residual = random.normal(0, 20, plane.shape).astype(np.float32)
-    wanted = plane.copy()
-    fill(wanted, (0, 0), residual, sizes, modes)
-    seen = []
-    for wave in waves(sizes, modes):
-        made = plane.copy()
-        for s, corners in enumerate(wave):
-            for y, x in corners.tolist():
-                q, p, n = y // QUARTER, x // QUARTER, QUARTER << s
-                ring = np.empty(4 * n + 1, np.float32)
-                gather(plane, (0, 0), modes, ranks(*modes.shape), y, x, n, ring)
-                block = predicted(ring, s, int(modes[q, p])) + residual[y : y + n, x : x + n]
-                made[y : y + n, x : x + n] = np.clip(block, 0, PEAK)
-                seen.append((q, p, s))
-        plane = made
-    assert sorted(seen) == sorted(blocks(sizes, modes))
-    np.testing.assert_array_equal(plane, wanted)
-
-
-@pytest.mark.parametrize(("mode", "slope"), [(15, 0.0), (18, -21 / 32), (11, 1.0), (17, -13 / 32), (13, 13 / 32)])
-def test_stripes_are_best_continued_along_themselves(mode: int, slope: float) -> None:
-    y, x = np.mgrid[:32, :64].astype(np.float32)
-    # From below upwards x moves by -slope with each row.
-    picture = 128 + 90 * np.sin((x - slope * y) / 2.5)
-    at = np.array([[16, 32]], np.int32)
-    modes, rest = leftovers(picture[None], picture[None], np.zeros((8, 16), np.uint8), at, 1, 3)
-    assert modes[0, 0] == mode
-    assert np.abs(rest[0, 0, 0]).mean() < 0.35 * np.abs(rest[0, 0, 2]).mean()
-    ring = known_around(picture, np.zeros((8, 16), np.uint8), 4, 8, 1)
-    np.testing.assert_allclose(picture[16:24, 32:40] - rest[0, 0, 0], by_the_book(ring, 8, mode), atol=1e-3)

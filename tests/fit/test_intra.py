@@ -1,0 +1,88 @@
+"""Intra blocks as the encoder chooses them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from licodec.entropy.segment import PictureCoder
+from licodec.fit.blocks import Terms
+from licodec.fit.intra import code_intra, try_intra
+from licodec.fit.intra_kernels import TRIED, Room, closest
+from licodec.model.cosine import SIZES, inverse, to_blocks
+from licodec.model.geometry import PEAK, Geometry
+from licodec.model.intra import INTER, MEAN, QUARTER, RAYS, fill, ranks
+from licodec.quant.steps import coefficients_of
+
+SHAPE = (64, 96)
+STEP = 12.0
+
+
+def terms_of(planes: int) -> Terms:
+    coder = PictureCoder(Geometry((SHAPE, SHAPE, SHAPE), (1, 1)))
+    return Terms.of(STEP, 0.1 * STEP**2, coder.rates(planes - 1, 0), np.zeros((2, 8, 12), np.uint8), None)
+
+
+def pictures(planes: int) -> np.ndarray:
+    """[planes, rows, columns] slopes with edges across them and a little noise."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    random, out = np.random.default_rng(planes), []
+    for p in range(planes):
+        plane = 40 + x + 0.5 * y + 60 * (x + (p + 1) * y > 90) + 20 * np.sin((x - y) / 6)
+        out.append(plane + random.normal(0, 1, SHAPE))
+    return np.array(out, np.float32).clip(0, PEAK)
+
+
+@pytest.mark.parametrize(("mode", "slope"), [(15, 0.0), (18, -21 / 32), (11, 1.0), (17, -13 / 32), (13, 13 / 32)])
+def test_stripes_are_best_continued_along_themselves(mode: int, slope: float) -> None:
+    y, x = np.mgrid[:32, :64].astype(np.float32)
+    # From below upwards x moves by -slope with each row.
+    picture = 128 + 90 * np.sin((x - slope * y) / 2.5)
+    known, room = np.zeros((8, 16), np.uint8), Room.of(1, 1)
+    closest(picture[None], (32, 64), picture[None], known, ranks(8, 16), 16, 32, 1, RAYS, room)
+    assert room.modes[0] == mode
+    assert len(set(room.modes.tolist())) == TRIED
+    assert np.abs(room.rest[0, 0]).mean() < 0.35 * np.abs(room.rest[0, 2]).mean()
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+@pytest.mark.parametrize("shape", [SHAPE, (61, 90)])
+def test_what_it_makes_is_what_a_decoder_makes_of_its_symbols(planes: int, shape: tuple[int, int]) -> None:
+    """Blocks of all sizes, in padded planes, beside others that are predicted from references."""
+    source = pictures(planes)
+    made = source + np.random.default_rng(0).normal(0, 4, source.shape).astype(np.float32)
+    sizes = np.zeros((8, 12), np.uint8)
+    sizes[:, 4:8], sizes[:4, 8:], sizes[4:, 8:] = 1, 2, 3
+    modes = np.full((16, 24), MEAN, np.uint8)
+    modes[8:12, :4] = modes[:, 8:10] = modes[8:, 16:] = INTER
+    inter = (modes == INTER).repeat(QUARTER, axis=0).repeat(QUARTER, axis=1)
+    kept, levels = np.where(inter, made, 0), np.zeros(source.shape, np.int16)
+    code_intra(made, source, shape, sizes, modes, levels, terms_of(planes))
+    assert (modes[inter[::QUARTER, ::QUARTER]] == INTER).all()
+    assert (modes[~inter[::QUARTER, ::QUARTER]] != INTER).all()
+    assert len(np.unique(modes)) > 5
+    assert not levels[:, inter].any()
+    rows, columns = slice(shape[0]), slice(shape[1])
+    for p in range(planes):
+        residual = np.zeros(SHAPE, np.float32)
+        for s, n in enumerate(SIZES):
+            of_size = (sizes == s).repeat(8, axis=0).repeat(8, axis=1)
+            found = inverse(coefficients_of(to_blocks(levels[p], n), STEP))
+            residual += np.where(of_size, found.swapaxes(-3, -2).reshape(SHAPE), 0)
+        wanted = np.ascontiguousarray(kept[p, rows, columns])
+        fill(wanted, (0, 0), np.ascontiguousarray(residual[rows, columns]), sizes, modes)
+        np.testing.assert_allclose(made[p, rows, columns], wanted, atol=2e-2)
+        assert np.abs(made[p] - source[p])[rows, columns].mean() < 0.3 * STEP
+
+
+def test_a_block_costs_what_it_leaves_and_not_more_where_one_mode_leaves_nothing() -> None:
+    """A picture of stripes that go straight down: but for what says so, blocks of it cost nothing."""
+    x = np.arange(SHAPE[1], dtype=np.float32)
+    source = np.broadcast_to(128 + 90 * np.sin(x / 2.5), (1, *SHAPE)).astype(np.float32)
+    grey = np.full_like(source, 128)
+    dear = [np.full((64 // n, 96 // n), 1e6, np.float32) for n in SIZES]
+    found = try_intra(source, source, grey, SHAPE, dear, terms_of(1), first=False)
+    for trial in found:
+        inner = trial.cost[1:, 1:-1]
+        assert inner.max() < 30
+        assert (trial.modes[1:, 1:-1] == 15).all()
