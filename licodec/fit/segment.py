@@ -26,7 +26,7 @@ _PARAMETER_BYTES = 0.1
 """Of a trained parameter, where bits are dear (measured: .03 to .5)."""
 _MOST_OF_PAYLOAD = 0.12
 """Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
-_FULL_TRAINING = 32
+_FULL_TRAINING = 96
 """Frames from which on a segment is worth all steps of a preset; of fewer the network learns little."""
 _SAVE_EVERY = 60.0
 """Seconds of work that an interruption may cost."""
