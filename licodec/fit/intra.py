@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.fit.blocks import Bytes, Floats, Levels, Terms
-from licodec.fit.intra_kernels import Room, Weights, code_blocks, try_blocks
+from licodec.fit.intra_kernels import Ground, Room, Weights, code_blocks, try_blocks
 from licodec.fit.threads import each
 from licodec.model.cosine import SIZES, to_blocks
 from licodec.model.intra import INTER, PLANAR, QUARTER, RAYS, order, ranks
@@ -51,14 +51,14 @@ def try_intra(
     """
     worth, planes = _worth_a_trial(source, prediction, shape, inter), len(source)
     known = np.full((source.shape[1] // QUARTER, source.shape[2] // QUARTER), PLANAR if first else INTER, np.uint8)
-    rank, weights = ranks(*known.shape), Weights.of(terms, planes)
+    ground = Ground(made, shape, source, known, ranks(*known.shape), RAYS, Weights.of(terms, planes))
 
     def tried(s: int) -> IntraBlocks:
         cost, modes = np.full(inter[s].shape, np.inf, np.float32), np.full(inter[s].shape, INTER, np.uint8)
         at = np.nonzero(worth[s])
         least, best = np.empty(len(at[0]), np.float32), np.empty(len(at[0]), np.uint8)
         corners = (np.stack(at, axis=1) * SIZES[s]).astype(np.int32)
-        try_blocks(made, shape, source, known, rank, corners, s, RAYS, weights, _rooms(planes), least, best)
+        try_blocks(ground, corners, s, Room.of(s, planes), least, best)
         cost[at], modes[at] = least + _INTRA_BITS, best
         return IntraBlocks(cost, modes)
 
@@ -106,10 +106,7 @@ def code_intra(
 
     made: [planes, rows, columns] with all other blocks in it; `made`, `modes` and `levels` are changed in place.
     """
-    rank, places = ranks(*modes.shape), order(*modes.shape)
-    weights, rooms = Weights.of(terms, len(made)), _rooms(len(made))
-    code_blocks(made, shape, source, sizes, modes, levels, rank, places, RAYS, weights, rooms)
-
-
-def _rooms(planes: int) -> tuple[Room, ...]:
-    return tuple(Room.of(s, planes) for s in range(len(SIZES)))
+    planes, quarters = len(made), modes.shape
+    ground = Ground(made, shape, source, modes, ranks(*quarters), RAYS, Weights.of(terms, planes))
+    rooms = tuple(Room.of(s, planes) for s in range(len(SIZES)))
+    code_blocks(ground, sizes, levels, order(*quarters), rooms)

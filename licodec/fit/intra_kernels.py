@@ -54,6 +54,23 @@ class Weights(NamedTuple):
         )
 
 
+class Ground(NamedTuple):
+    """What the intra blocks of a plane group are predicted from and weighed by."""
+
+    made: Floats
+    """[planes, rows, columns] what there is of the picture."""
+    shape: tuple[int, int]
+    """(rows, columns) of it that are not padding."""
+    source: Floats
+    """What it should be, as large."""
+    modes: Bytes
+    """Of each quarter of a cell; INTER where `made` is known whatever the coding order."""
+    rank: Ranks
+    """Of each quarter of a cell: its place in coding order."""
+    rays: Rays
+    weights: Weights
+
+
 class Room(NamedTuple):
     """What blocks of one size are tried in."""
 
@@ -115,46 +132,20 @@ class Room(NamedTuple):
 
 
 @compiled
-def try_blocks(
-    made: Floats,
-    shape: tuple[int, int],
-    source: Floats,
-    modes: Bytes,
-    rank: Ranks,
-    at: Corners,
-    s: int,
-    rays: Rays,
-    weights: Weights,
-    rooms: tuple[Room, ...],
-    cost: Floats,
-    best: Bytes,
-) -> None:
-    """Least cost and best mode [blocks] of blocks of a size index, predicted from what there is `made` of a picture.
-
-    made, source: [planes, rows, columns], of which `shape` (rows, columns) is not padding; modes: of each quarter of a
-    cell, INTER where `made` is known whatever the coding order.
-    """
+def try_blocks(ground: Ground, at: Corners, s: int, room: Room, cost: Floats, best: Bytes) -> None:
+    """Least cost and best mode [blocks] of blocks of a size index."""
     for b in range(at.shape[0]):
-        y, x = at[b, 0], at[b, 1]
-        k = _weigh(made, shape, source, modes, rank, y, x, s, rays, weights, rooms[s])
-        cost[b], best[b] = _total(rooms[s].cost, k), rooms[s].modes[k]
+        k = _weigh(ground, at[b, 0], at[b, 1], s, room)
+        cost[b], best[b] = _total(room.cost, k), room.modes[k]
 
 
 @compiled
-def code_blocks(
-    made: Floats,
-    shape: tuple[int, int],
-    source: Floats,
-    sizes: Bytes,
-    modes: Bytes,
-    levels: Levels,
-    rank: Ranks,
-    places: Ranks,
-    rays: Rays,
-    weights: Weights,
-    rooms: tuple[Room, ...],
-) -> None:
-    """Choose the mode and the levels of every intra block in coding order, and put it into what is `made`."""
+def code_blocks(ground: Ground, sizes: Bytes, levels: Levels, places: Ranks, rooms: tuple[Room, ...]) -> None:
+    """Choose the mode and the levels of every intra block in coding order, and put it into what is `made`.
+
+    Which blocks are intra is said by the ground's modes, that are changed in place as `made` is.
+    """
+    made, source, modes, weights = ground.made, ground.source, ground.modes, ground.weights
     i = 0
     while i < len(places):
         q, p = places[i] // modes.shape[1], places[i] % modes.shape[1]
@@ -163,7 +154,7 @@ def code_blocks(
         if modes[q, p] == INTER:
             continue
         y, x, n, room = QUARTER * q, QUARTER * p, QUARTER << s, rooms[s]
-        k = _weigh(made, shape, source, modes, rank, y, x, s, rays, weights, room)
+        k = _weigh(ground, y, x, s, room)
         for v in range(q, q + (1 << s)):
             for u in range(p, p + (1 << s)):
                 modes[v, u] = room.modes[k]
@@ -196,22 +187,10 @@ def code_blocks(
 
 
 @compiled
-def _weigh(
-    made: Floats,
-    shape: tuple[int, int],
-    source: Floats,
-    modes: Bytes,
-    rank: Ranks,
-    y: int,
-    x: int,
-    s: int,
-    rays: Rays,
-    weights: Weights,
-    room: Room,
-) -> int:
+def _weigh(ground: Ground, y: int, x: int, s: int, room: Room) -> int:
     """Which of a block's closest modes is the cheapest; in `room` is all about them."""
-    planes, n = made.shape[0], QUARTER << s
-    closest(made, shape, source, modes, rank, y, x, s, rays, room)
+    planes, n, weights = ground.made.shape[0], QUARTER << s, ground.weights
+    closest(ground, y, x, s, room)
     row, column = y // n, x // n
     room.worth[:] = weights.worth[s][row, column]
     for p in range(planes):
@@ -267,34 +246,25 @@ def _along_both(block: Floats, matrix: Floats, transposed: Floats, half: Floats,
 
 
 @compiled
-def closest(
-    made: Floats,
-    shape: tuple[int, int],
-    source: Floats,
-    modes: Bytes,
-    rank: Ranks,
-    y: int,
-    x: int,
-    s: int,
-    rays: Rays,
-    room: Room,
-) -> None:
+def closest(ground: Ground, y: int, x: int, s: int, room: Room) -> None:
     """The modes that come closest to what a block is to be, by rising difference, and what they leave of it."""
+    made, shape, source = ground.made, ground.shape, ground.source
     n, planes = QUARTER << s, made.shape[0]
     for p in range(planes):
-        gather(made[p, : shape[0], : shape[1]], (0, 0), modes, rank, y, x, n, room.rings[0, p])
+        known = made[p, : shape[0], : shape[1]]
+        gather(known, (0, 0), ground.modes, ground.rank, y, x, n, room.rings[0, p])
         soften(room.rings[0, p], n, room.rings[1, p])
     # Every other direction, and then those beside the best one.
     room.apart[:] = np.float32(3e38)
     for mode in range(PLANAR, DIRECTIONS):
-        room.apart[mode] = _apart(source, rays, s, y, x, mode, room)
+        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
     best = DIRECTIONS
     for mode in range(DIRECTIONS, MODES, 2):
-        room.apart[mode] = _apart(source, rays, s, y, x, mode, room)
+        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
         if room.apart[mode] < room.apart[best]:
             best = mode
     for mode in range(max(best - 1, DIRECTIONS), min(best + 2, MODES), 2):
-        room.apart[mode] = _apart(source, rays, s, y, x, mode, room)
+        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
     for k in range(TRIED):
         least = PLANAR
         for mode in range(PLANAR + 1, MODES):

@@ -15,19 +15,20 @@ from licodec.fit.importance import Importance, cell_errors, propagate
 from licodec.fit.presets import Preset, Quality
 from licodec.model import motion
 from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.pyramid import Picture, pyramid
+from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols
 from licodec.render.renderer import Content
 
 _HALF_SIZE_CRF = -3.0
 """Added to the CRF: a sample stands for four and holds less noise."""
-_SPAN = 2
-"""Frames between the references of pictures that nothing is predicted from. These are not coded, half of a segment:
-about all of what they are predicted with gets through (.86 to .98 of it)."""
 
 
 class LookAhead(ClosedLoop):
-    """Decides by the shipped entropy models, and keeps what importance is found from."""
+    """Decides by the shipped entropy models, and keeps what importance is found from.
+
+    Pictures between two anchors that nothing is predicted from, half of a segment, are not coded: about all of what
+    they are predicted with gets through (.86 to .98 of it).
+    """
 
     def __init__(
         self,
@@ -42,7 +43,8 @@ class LookAhead(ClosedLoop):
         self._passed_on: dict[int, Floats] = {}
 
     def batches(self) -> list[list[Picture]]:
-        batches = [[p for p in batch if _is_referred_to(p)] for batch in super().batches()]
+        referred_to = {r for picture in self._pictures for r in picture.refs}
+        batches = [[p for p in batch if p.level <= 1 or p.frame in referred_to] for batch in super().batches()]
         return [batch for batch in batches if batch]
 
     def _learn(self, batch: list[Picture], jobs: Sequence[Future[Content[Floats]]]) -> None:
@@ -57,19 +59,14 @@ class LookAhead(ClosedLoop):
 
     def importance(self) -> Importance:
         """What hangs on each cell of each picture, after `code`."""
-        pictures = [picture for batch in pyramid(self.symbols.groups) for picture in batch]
         shape, known, passed_on = self._geometry.node_shapes[0], dict(self._motion), dict(self._passed_on)
         blends = {frame: symbols.blend for frame, symbols in self.symbols.pictures.items()}
-        for picture in pictures:
+        for picture in self._pictures:
             if picture.frame not in passed_on:
                 expected = PictureSymbols.blank(self._geometry, picture)
                 known[picture.frame] = motion.fields(picture, expected.starts, expected.corrections, known, shape)
                 passed_on[picture.frame], blends[picture.frame] = np.ones(shape, np.float32), expected.blend
-        return propagate(pictures, passed_on, known, blends)
-
-
-def _is_referred_to(picture: Picture) -> bool:
-    return picture.level <= 1 or picture.refs[1] - picture.refs[0] > _SPAN
+        return propagate(self._pictures, passed_on, known, blends)
 
 
 def look_ahead(

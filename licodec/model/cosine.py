@@ -58,16 +58,11 @@ def forward(planes: Floats, size: int) -> Floats:
 
 
 def inverse(coefficients: Floats) -> Floats:
-    """Inverse DCT of [..., n, n] coefficients."""
-    return _along_both(coefficients, basis(coefficients.shape[-1]))
-
-
-def _along_both(blocks: Floats, matrix: Floats) -> Floats:
-    """matrix.T @ block @ matrix of each block: two large products instead of two small ones for each."""
-    n = len(matrix)
-    across = (blocks.reshape(-1, n) @ matrix).reshape(blocks.shape)
-    down = np.ascontiguousarray(across.swapaxes(-1, -2)).reshape(-1, n) @ matrix
-    return down.reshape(blocks.shape).swapaxes(-1, -2)
+    """Inverse DCT of [..., n, n] coefficients: two large products instead of two small ones for each."""
+    n, shape = coefficients.shape[-1], coefficients.shape
+    across = (coefficients.reshape(-1, n) @ basis(n)).reshape(shape)
+    down = np.ascontiguousarray(across.swapaxes(-1, -2)).reshape(-1, n) @ basis(n)
+    return down.reshape(shape).swapaxes(-1, -2)
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 from licodec.entropy.segment import PictureCoder
 from licodec.fit.blocks import Terms
 from licodec.fit.intra import code_intra, try_intra
-from licodec.fit.intra_kernels import TRIED, Room, closest
+from licodec.fit.intra_kernels import TRIED, Ground, Room, Weights, closest
 from licodec.model.cosine import SIZES, inverse, to_blocks
 from licodec.model.geometry import PEAK, Geometry
 from licodec.model.intra import INTER, MEAN, QUARTER, RAYS, fill, ranks
@@ -39,7 +39,8 @@ def test_stripes_are_best_continued_along_themselves(mode: int, slope: float) ->
     # From below upwards x moves by -slope with each row.
     picture = 128 + 90 * np.sin((x - slope * y) / 2.5)
     known, room = np.zeros((8, 16), np.uint8), Room.of(1, 1)
-    closest(picture[None], (32, 64), picture[None], known, ranks(8, 16), 16, 32, 1, RAYS, room)
+    weights = Weights.of(terms_of(1), 1)
+    closest(Ground(picture[None], (32, 64), picture[None], known, ranks(8, 16), RAYS, weights), 16, 32, 1, room)
     assert room.modes[0] == mode
     assert len(set(room.modes.tolist())) == TRIED
     assert np.abs(room.rest[0, 0]).mean() < 0.35 * np.abs(room.rest[0, 2]).mean()
