@@ -121,7 +121,7 @@ class Room(NamedTuple):
             spectra=spectra,
             x=spectra.reshape(planes, TRIED, n * n),
             worth=np.empty(TRIED, np.float32),
-            coded=np.empty((TRIED, 2), np.float32),
+            coded=np.empty((planes, TRIED, 2), np.float32),
             found=np.zeros((n + 2, n + 2), np.int64),
             cost=np.empty((planes, TRIED), np.float32),
             plain=np.empty((planes, TRIED, n * n), np.int16),
@@ -166,7 +166,7 @@ def code_blocks(ground: Ground, sizes: Bytes, levels: Levels, places: Ranks, roo
                 room.plain[plane, k : k + 1],
                 room.worth,
                 room.scan,
-                room.coded,
+                room.coded[plane],
                 weights.extent[kind],
                 weights.nonzero[kind],
                 weights.magnitude[kind],
@@ -198,13 +198,13 @@ def _weigh(ground: Ground, y: int, x: int, s: int, room: Room) -> int:
         for k in range(TRIED):
             _along_both(room.rest[p, k], room.basis, room.transposed, room.half, room.spectra[p, k], 1 / weights.step)
             for coded in range(2):
-                room.coded[k, coded] = weights.coded[s][p, row, column, coded]
+                room.coded[p, k, coded] = weights.coded[s][p, row, column, coded]
         room.plain[p] = 0
         cheapest_levels(
             room.x[p],
             room.worth,
             room.scan,
-            room.coded,
+            room.coded[p],
             weights.extent[kind],
             weights.plain_nonzero[kind],
             weights.plain_magnitude[kind],

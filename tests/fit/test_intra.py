@@ -76,6 +76,17 @@ def test_what_it_makes_is_what_a_decoder_makes_of_its_symbols(planes: int, shape
         assert np.abs(made[p] - source[p])[rows, columns].mean() < 0.3 * STEP
 
 
+def test_each_plane_is_priced_by_its_own_rates() -> None:
+    """Where holding anything costs the second plane a fortune, the first one still has levels."""
+    source, terms = pictures(2), terms_of(2)
+    # [(size index + 4 if intra) * planes + plane, activity, 0 or 1]
+    terms.rates.coded[len(SIZES) * 2 + 1 :: 2, :, 1] = 1e6
+    levels, sizes = np.zeros(source.shape, np.int16), np.ones((8, 12), np.uint8)
+    code_intra(source.copy(), source, SHAPE, sizes, np.full((16, 24), MEAN, np.uint8), levels, terms)
+    assert levels[0].any()
+    assert not levels[1].any()
+
+
 def test_a_block_costs_what_it_leaves_and_not_more_where_one_mode_leaves_nothing() -> None:
     """A picture of stripes that go straight down: but for what says so, blocks of it cost nothing."""
     x = np.arange(SHAPE[1], dtype=np.float32)
