@@ -23,7 +23,7 @@ from licodec.entropy.kernels import MAX_LEVELS
 from licodec.entropy.segment import PictureCoder
 from licodec.fit import synthesis as training
 from licodec.fit.motion import FieldSearch
-from licodec.fit.presets import PRESETS, Quality
+from licodec.fit.presets import PRESETS
 from licodec.fit.trellis import dependent_levels
 from licodec.model import synthesis
 from licodec.model.config import ModelConfig
@@ -134,7 +134,7 @@ def variants() -> dict[str, Variant]:
         Variant(
             "one quality",
             "all levels of the pyramid quantised alike",
-            lambda: [("licodec.fit.fitter.Quality", functools.partial(Quality, level_offsets=(0.0,) * 8))],
+            lambda: [("licodec.fit.presets.Quality.offset", lambda quality, level: 0.0)],
         ),
         Variant(
             "deblocking off",

@@ -70,13 +70,13 @@ class ClosedLoop:
         preset: Preset,
     ) -> None:
         self._geometry, self._source = geometry, source
-        self._quality, self._preset = quality, preset
+        self._quality, self._preset = replace(quality, distance=max(groups, default=1)), preset
         # What the entropy coder will have learnt when it comes to a picture.
         self._coder = PictureCoder(geometry)
         self._bits = BitEncoder()
         self._renderer = NumpyRenderer(geometry)
         self._search = MotionSearch(geometry, preset)
-        self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.step(2)) if preset.denoise else None
+        self._denoised = Denoiser(source, geometry, sum(groups) + 1, quality.plain_step) if preset.denoise else None
         self.symbols = SegmentSymbols(groups, self._quantisers(groups))
         self._importance: Importance = {}
         self._offsets: dict[int, int] = {}
@@ -111,7 +111,8 @@ class ClosedLoop:
 
     def weigh(self, importance: Importance) -> None:
         """Code from now on what matters more more finely."""
-        self._importance, self._offsets = importance, quantiser_offsets(self._pictures, importance)
+        self._importance = importance
+        self._offsets = quantiser_offsets(self._pictures, importance, self._quality.hangs_on)
 
     def code(self, crops: CropSet | None, done: Callable[[Picture], None] | None = None) -> None:
         """Find the motion and the residual of every picture in coding order, in closed loop, and take their crops.

@@ -12,7 +12,7 @@ along the motion v, with the blend's share. x264 calls a measure of this kind th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +79,15 @@ def _splat(onto: Floats, values: Floats, vectors: npt.NDArray[np.int32]) -> None
             np.add.at(onto, (row, column), values * down * right)
 
 
-def quantiser_offsets(pictures: Sequence[Picture], importance: Importance) -> dict[int, int]:
-    """Quantiser indices to add for each frame, as it matters more or less than its level does on average."""
-    levels: dict[int, list[float]] = {}
-    for p in pictures:
-        levels.setdefault(p.level, []).append(float(importance[p.frame].mean()))
+def quantiser_offsets(
+    pictures: Sequence[Picture], importance: Importance, usual: Callable[[int], float]
+) -> dict[int, int]:
+    """Quantiser indices to add for each frame, as it matters more or less than its level's step is for.
+
+    usual: log2 of the importance that the steps of a level suit.
+    """
     return {
-        p.frame: round(-STEPS_PER_OCTAVE * STRENGTH * float(importance[p.frame].mean() - np.mean(levels[p.level])))
+        p.frame: round(-STEPS_PER_OCTAVE * STRENGTH * (float(importance[p.frame].mean()) - usual(p.level)))
         for p in pictures
     }
 

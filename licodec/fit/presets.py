@@ -21,8 +21,8 @@ class Preset:
     """Searches for each of two fields, given the other."""
     refine: bool
     """Look once more for the vectors of cells over 8 samples, each as a whole."""
-    group: int
-    """Distance between anchors, in frames."""
+    group: int | None
+    """Distance between anchors, in frames; None: by the length of a segment."""
     steps: int
     """Training steps of the synthesis network; 0: no network."""
     width: int
@@ -31,21 +31,28 @@ class Preset:
 
 PRESETS = {
     "ultrafast": Preset(
-        look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, group=16, steps=0, width=8
+        look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, group=None, steps=0, width=8
     ),
     "fast": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, group=16, steps=600, width=8
+        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, group=None, steps=600, width=8
     ),
     "medium": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, group=16, steps=3000, width=8
+        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, group=None, steps=3000, width=8
     ),
     "slow": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=16, steps=12000, width=32
+        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=None, steps=12000, width=32
     ),
     "placebo": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=16, steps=40000, width=48
+        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=None, steps=40000, width=48
     ),
 }
+
+
+_MIDDLES = (5.0, 4.0, 2.5, 0.5, -1.5, -3.5)
+"""Added to the CRF for pictures between two others that are 1, 2, 4 .. 32 frames away: what many others are predicted
+from is coded finely."""
+_HANGS_ON_MIDDLES = (0.0, 1.0, 1.8, 2.6, 3.4, 3.7)
+"""log2 of the importance that they have on average; anchors and first pictures have more."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,40 @@ class Quality:
 
     crf: float
     """0..51, lower is better; six steps double the quantisation step."""
-
-    level_offsets: tuple[float, ...] = (-6.0, -3.0, 0.0, 2.0, 3.5, 4.5, 4.5, 4.5)
-    """Added to the CRF for each level of the pyramid: what many others are predicted from is coded finely."""
+    distance: int = 16
+    """Frames between anchors."""
     worth: float = 0.10
     """lambda / step^2: squared error (8-bit scale) that a bit must save."""
 
+    def offset(self, level: int) -> float:
+        """Added to the CRF at a pyramid level, where what hangs on its pictures is as `hangs_on` says."""
+        if level == 0:
+            return -4 - 0.5 * self._depth
+        return 2.5 - 1.5 * self._depth if level == 1 else _MIDDLES[self._height(level)]
+
+    def hangs_on(self, level: int) -> float:
+        """log2 of the usual importance of a level's pictures."""
+        if level == 0:
+            return 4.1
+        return 3.7 if level == 1 else _HANGS_ON_MIDDLES[self._height(level)]
+
+    @property
+    def _depth(self) -> int:
+        """Levels of pictures between two anchors."""
+        return (self.distance - 1).bit_length()
+
+    def _height(self, level: int) -> int:
+        """log2 of how far away the references of a level are that lies between two anchors."""
+        return max(0, self._depth + 1 - level)
+
+    @property
+    def plain_step(self) -> float:
+        """Quantisation step of luma that the CRF itself stands for."""
+        return float(2.0 ** ((self.crf - 4) / 6))
+
     def step(self, level: int) -> float:
         """Quantisation step of luma at a pyramid level."""
-        offset = self.level_offsets[min(level, len(self.level_offsets) - 1)]
-        return float(2.0 ** ((self.crf + offset - 4) / 6))
+        return float(self.plain_step * 2.0 ** (self.offset(level) / 6))
 
     def bit_worth(self, level: int) -> float:
         """Squared luma error a bit is worth at a level."""
@@ -73,7 +104,7 @@ class Quality:
     def bit_worth_overall(self) -> float:
         """Squared luma error that a bit is worth which no other picture gains by.
 
-        A finer CRF takes away 2.1 to 3.7 times `bit_worth(2)` for each bit (bikes, crop, carphone): it improves what
-        is predicted from, too.
+        A finer CRF takes away 2.1 to 3.7 times `worth` of the squared plain step for each bit (bikes,
+        crop, carphone): it improves what is predicted from, too.
         """
-        return 3.5 * self.bit_worth(2)
+        return 3.5 * self.worth * self.plain_step**2

@@ -28,12 +28,17 @@ _MOST_OF_PAYLOAD = 0.12
 """Networks that are a larger part of a segment were never worth it (12 encodes of three clips)."""
 _FULL_TRAINING = 96
 """Frames from which on a segment is worth all steps of a preset; of fewer the network learns little."""
+_NEAR, _FAR, _LONG = 16, 32, 96
+"""Distances between anchors in short and in long segments, and from how many frames on one is long: the more anchors
+there are, the more is known of what comes back, and the less a far one costs."""
 _SAVE_EVERY = 60.0
 """Seconds of work that an interruption may cost."""
 
 
-def split_groups(frames: int, distance: int) -> tuple[int, ...]:
-    """Full groups of `distance` frames and what is left."""
+def split_groups(frames: int, distance: int | None = None) -> tuple[int, ...]:
+    """Full groups of `distance` frames (None: what suits so many frames) and what is left."""
+    if distance is None:
+        distance = _NEAR if frames < _LONG else _FAR
     whole, rest = divmod(max(frames - 1, 0), distance)
     return (distance,) * whole + ((rest,) if rest else ())
 

@@ -72,15 +72,14 @@ def test_cell_errors_keep_the_sum(rows: int, columns: int) -> None:
     assert (errors - 1).sum() == pytest.approx(np.square(difference).sum(), rel=1e-3)
 
 
-def test_pictures_that_matter_more_than_their_level_are_quantised_finer() -> None:
+def test_pictures_that_matter_more_than_the_steps_of_their_level_are_for_are_quantised_finer() -> None:
     pictures = [p for batch in pyramid([4, 4]) for p in batch]
-    importance = {p.frame: np.full(SHAPE, 3.0 if p.frame == 4 else 1.0, np.float32) for p in pictures}
-    offsets = quantiser_offsets(pictures, importance)
-    anchors = [p.frame for p in pictures if p.level == 1]
-    assert anchors == [4, 8]
-    # One octave from the mean of their level.
+    matters = {4: 3.0, 8: 1.0}
+    importance = {p.frame: np.full(SHAPE, matters.get(p.frame, 0.5), np.float32) for p in pictures}
+    offsets = quantiser_offsets(pictures, importance, lambda level: 2.0 if level == 1 else 0.5)
+    # The anchors are an octave over and under what is usual.
     assert offsets[8] == -offsets[4] == round(16 * STRENGTH)
-    assert not any(offset for frame, offset in offsets.items() if frame not in anchors)
+    assert not any(offset for frame, offset in offsets.items() if frame not in matters)
 
 
 @given(st.integers(1, 100), st.integers(1, 100), st.sampled_from([(1, 1), (2, 1), (2, 2)]))

@@ -16,7 +16,7 @@ from licodec.decoder import verify_symbols
 from licodec.entropy.segment import SegmentReader
 from licodec.errors import LimitError
 from licodec.fit.presets import PRESETS, Quality
-from licodec.fit.segment import fit_segment
+from licodec.fit.segment import fit_segment, split_groups
 from licodec.model import costs, latent_inr
 from licodec.model.config import PROFILE_PAPER, ModelConfig
 from licodec.model.geometry import Geometry, to_working
@@ -139,7 +139,7 @@ def test_what_the_presets_make_is_within_the_limits(preset: str) -> None:
     config, geometry = ModelConfig(width=PRESETS[preset].width), Geometry.of(UHD)
     frames = 2 * 3600 * (24 if preset == "placebo" else 60)
     check_compute(config.to_bytes(), UHD, frames, Limits(), "a.linr")
-    groups = (PRESETS[preset].group,) * 15
+    groups = split_groups(250, PRESETS[preset].group)
     assert costs.segment_bytes(geometry, config, 250, groups) < Limits().max_segment_bytes
 
 

@@ -112,6 +112,11 @@ def test_split_groups_are_full_but_for_the_last(frames: int, distance: int) -> N
         assert (len(groups) - 1) * distance < frames - 1
 
 
+def test_anchors_of_long_segments_are_farther_apart() -> None:
+    assert split_groups(95) == (16,) * 5 + (14,)
+    assert split_groups(96) == (32, 32, 31)
+
+
 @pytest.mark.parametrize("frames", [0, 1])
 def test_no_groups_without_a_second_frame(frames: int) -> None:
     assert split_groups(frames, 16) == ()

@@ -42,14 +42,18 @@ def test_weight_steps_out_of_range_take_the_last_index(step: float, index: int) 
     assert weight_index_of(step) == index
 
 
-@given(st.floats(0, 45), st.integers(0, 7))
-def test_six_crf_double_the_step_and_four_times_the_error_a_bit_must_save(crf: float, level: int) -> None:
-    fine, coarse = Quality(crf), Quality(crf + 6)
+@given(st.floats(0, 45), st.integers(0, 7), st.integers(1, 64))
+def test_six_crf_double_the_step_and_four_times_the_error_a_bit_must_save(
+    crf: float, level: int, distance: int
+) -> None:
+    fine, coarse = Quality(crf, distance), Quality(crf + 6, distance)
     assert coarse.step(level) == pytest.approx(2 * fine.step(level))
     assert coarse.bit_worth(level) == pytest.approx(4 * fine.bit_worth(level))
 
 
-@given(st.floats(0, 51))
-def test_pictures_that_others_are_predicted_from_are_coded_no_coarser(crf: float) -> None:
-    steps = [Quality(crf).step(level) for level in range(10)]
+@given(st.floats(0, 51), st.integers(1, 64))
+def test_pictures_that_others_are_predicted_from_are_coded_no_coarser(crf: float, distance: int) -> None:
+    quality = Quality(crf, distance)
+    steps, importance = ([of(level) for level in range(10)] for of in (quality.step, quality.hangs_on))
     assert steps == sorted(steps)
+    assert importance == sorted(importance, reverse=True)
