@@ -117,14 +117,22 @@ def command_line(benchmark: str, arguments: Sequence[str] | None) -> str:
     return shlex.join(["python", "-m", f"benchmarks.{benchmark}", *words])
 
 
+_VECTORS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-bf16", "avx512f": "AVX512", "avx2": "AVX2"}
+"""Linux's names of vector instructions, the most capable first."""
+
+
 def machine() -> str:
-    """CPU model and the number of CPUs that this process may use."""
-    model = platform.processor() or platform.machine()
+    """CPU model with the widest vector instructions, by which times differ twofold between processors of one name, and
+    the number of CPUs that this process may use.
+    """
+    model, found = platform.processor() or platform.machine(), set[str]()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return f"{model}, {cpus()} CPUs"
+        fields = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+        about = {key.strip(): value.strip() for key, value in fields.items()}
+        model, found = about.get("model name", model), set(about.get("flags", "").split())
+    known = [name for flag, name in _VECTORS.items() if flag in found]
+    return ", ".join([model, *known[:1], f"{cpus()} CPUs"])
 
 
 def cpus() -> int:
