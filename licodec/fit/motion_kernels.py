@@ -144,7 +144,7 @@ class Other(NamedTuple):
 
 
 @inlined
-def cell_errors(
+def errors_by_blend(
     luma: Samples, there: Phases, other: Other, base: Vectors, row: int, column: int, dx: int, dy: int
 ) -> tuple[int, int, int]:
     """Squared error of a cell with a correction, times four: of the mean of the other prediction and this one, of the

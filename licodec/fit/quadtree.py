@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Other, Phases, Samples, cell_errors
+from licodec.fit.motion_kernels import Other, Phases, Samples, errors_by_blend
 from licodec.jit import compiled, inlined
 from licodec.model.geometry import BLEND, Floats
 from licodec.model.motion import LEVELS, NODE, Vectors
@@ -227,7 +227,7 @@ def _cell_costs(
     for i in range(_ALL):
         if first[0, y, x, i] != i:
             continue
-        found = cell_errors(luma, there, other, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
+        found = errors_by_blend(luma, there, other, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
         for way in range(WAYS if other.errors.size else 1):
             cells[way, y, x, i] = _cost(share / 4 * found[way], bit_worth)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Other, Phases, Samples, cell_errors
+from licodec.fit.motion_kernels import Other, Phases, Samples, errors_by_blend
 from licodec.fit.quadtree import OWN
 from licodec.jit import compiled, inlined
 from licodec.model.motion import LEVELS, Vectors
@@ -118,7 +118,7 @@ def _node_error(
     total, reach = 0, 1 << d
     for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
         for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
-            total += min(cell_errors(luma, there, other, base, row, column, x, y))
+            total += min(errors_by_blend(luma, there, other, base, row, column, x, y))
             if total > limit:
                 return total
     return total
