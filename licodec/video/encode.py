@@ -206,8 +206,9 @@ class FileSink(VideoSink):
             options[name] = f"{crf:g}"
         if self.info.chroma_location in _SITES:
             options["chroma_sample_location"] = _SITES[self.info.chroma_location]
-        # These look ahead over whole pictures, of which 30 of 8K take 3 GiB.
-        ahead = _AHEAD_BYTES // sum(2 * h * w if self.info.bit_depth > 8 else h * w for h, w in self.info.plane_shapes)
+        # These look ahead over whole pictures, of which 30 of 8K take 3 GiB; one more is in work.
+        size = sum(2 * h * w if self.info.bit_depth > 8 else h * w for h, w in self.info.plane_shapes)
+        ahead = _AHEAD_BYTES // size - 1
         if self._codec in _MOST_AHEAD and ahead < _MOST_AHEAD[self._codec]:
             if self._codec == "libx265":
                 options["x265-params"] += f":rc-lookahead={max(ahead, 2)}"
