@@ -21,30 +21,20 @@ class Preset:
     """Searches for each of two fields, given the other."""
     refine: bool
     """Look once more for the vectors of cells over 8 samples, each as a whole."""
-    group: int | None
-    """Distance between anchors, in frames; None: by the length of a segment."""
     steps: int
     """Training steps of the synthesis network; 0: no network."""
     width: int
     """Channels of the synthesis network."""
+    group: int | None = None
+    """Distance between anchors, in frames; None: by the length of a segment."""
 
 
 PRESETS = {
-    "ultrafast": Preset(
-        look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, group=None, steps=0, width=8
-    ),
-    "fast": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, group=None, steps=600, width=8
-    ),
-    "medium": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, group=None, steps=3000, width=8
-    ),
-    "slow": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=None, steps=12000, width=32
-    ),
-    "placebo": Preset(
-        look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, group=None, steps=40000, width=48
-    ),
+    "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, steps=0, width=8),
+    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, steps=600, width=8),
+    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, steps=3000, width=8),
+    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, steps=12000, width=32),
+    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, steps=40000, width=48),
 }
 
 
