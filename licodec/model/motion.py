@@ -85,6 +85,11 @@ class Field:
     vectors: Vectors
 
 
+def surround(fields: Sequence[Field]) -> bool:
+    """Whether the picture that has these fields lies between the two frames that they point into."""
+    return len(fields) == 2 and fields[0].target < fields[1].target
+
+
 Known = dict[int, list[Field]]
 """For each decoded frame, the fields to its distinct references."""
 

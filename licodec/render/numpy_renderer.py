@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import BLEND, PEAK, Floats, Planes, from_working
-from licodec.model.motion import NODE, UNIT, Vectors
+from licodec.model.motion import NODE, UNIT, Field, Vectors
 from licodec.model.symbols import NetworkSymbols
-from licodec.render import kernels
+from licodec.render import bidirectional, kernels
 from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.deblock import smooth
 from licodec.render.loop_filter import filtered
@@ -54,6 +54,22 @@ class NumpyRenderer(Renderer[Floats]):
     def _follow(self, planes: Planes, vectors: Vectors, window: Window) -> Planes:
         steps = [self.geometry.step(i) for i in range(len(planes))]
         return tuple(follow(plane, vectors, step, window.of(step)) for plane, step in zip(planes, steps, strict=True))
+
+    def _part(self, plane: Floats, part: tuple[slice, slice]) -> Floats:
+        return np.ascontiguousarray(plane[part])
+
+    def _refined(
+        self,
+        references: Sequence[Planes],
+        fields: Sequence[Field],
+        first: Planes,
+        second: Planes,
+        blend: npt.NDArray[np.uint8],
+        window: Window,
+    ) -> tuple[Planes, Planes]:
+        luma, vectors = (references[0][0], references[1][0]), (fields[0].vectors, fields[1].vectors)
+        bidirectional.refined(luma, vectors, first[0], second[0], blend, (window.top, window.left))
+        return first, second
 
     def _blended(
         self, first: Planes, second: Planes, blend: npt.NDArray[np.uint8], window: Window

@@ -68,14 +68,16 @@ class Contents(Generic[Array]):
         geometry, whole = self._renderer.geometry, self._renderer.whole
         if all(window == whole for window in wanted.values()):
             return
-        for frame, picture in reversed(list(pictures.items())):
+        for frame in reversed(list(pictures)):
             asked = [wanted[frame].coded(geometry)] if frame in wanted else []
             asked += [self._windows[frame]] if frame in self._windows else []
             if not asked:
                 continue
             self._windows[frame] = union(asked)
             before = self._renderer.around(self._windows[frame], self._symbols.pictures[frame])
-            for field in self.motion[picture.frame]:
+            fields = self.motion[frame]
+            before = before.read_by_refinement(geometry) if motion.surround(fields) else before
+            for field in fields:
                 read = before.followed(field.vectors, geometry)
                 known = self._windows.get(field.target)
                 self._windows[field.target] = read if known is None else known | read

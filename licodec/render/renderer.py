@@ -30,7 +30,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import PEAK, Floats, Geometry
 from licodec.model.intra import fill
-from licodec.model.motion import Field, Vectors
+from licodec.model.motion import Field, Vectors, surround
 from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.quant.steps import FILTER_STEP, coefficients_of
 from licodec.render import loop_filter
@@ -135,17 +135,30 @@ class Renderer(ABC, Generic[Array]):
         references: Sequence[tuple[Array, ...]],
         window: Window | None = None,
     ) -> Prediction[Array]:
-        """Warp each reference and blend the two, in a window (default: everywhere); middle grey when there is none."""
+        """Warp each reference and blend the two, in a window (default: everywhere); middle grey when there is none.
+
+        Luma of a picture between its references is read anew where both count alike (`bidirectional`).
+        """
         window = window or self.whole
         if not fields:
             shapes = (window.shape(self.geometry.step(i)) for i in range(len(self.geometry.shapes)))
             return Prediction(tuple(self.upload(np.full(shape, MIDDLE)) for shape in shapes), None)
-        warped = [self._follow(planes, f.vectors, window) for planes, f in zip(references, fields, strict=True)]
         if blend is None:
-            return Prediction(warped[0], None)
-        first, second = warped
-        apart, planes = self._blended(first, second, blend, window)
-        return Prediction(planes, apart)
+            return Prediction(self._follow(references[0], fields[0].vectors, window), None)
+        between = surround(fields)
+        wide = window.read_by_refinement(self.geometry) if between else window
+        first, second = (self._follow(planes, f.vectors, wide) for planes, f in zip(references, fields, strict=True))
+        if between:
+            first, second = self._refined(references, fields, first, second, blend, wide)
+        apart, planes = self._blended(first, second, blend, wide)
+        return Prediction(self._inner(planes, window, wide), self._inner((apart,), window, wide)[0])
+
+    def _inner(self, planes: tuple[Array, ...], window: Window, wide: Window) -> tuple[Array, ...]:
+        """The window of planes of a wider one."""
+        if window == wide:
+            return planes
+        inner = window.within(wide)
+        return tuple(self._part(plane, inner.of(self.geometry.step(i))) for i, plane in enumerate(planes))
 
     def reconstruct(
         self,
@@ -387,6 +400,22 @@ class Renderer(ABC, Generic[Array]):
     @abstractmethod
     def _follow(self, planes: tuple[Array, ...], vectors: Vectors, window: Window) -> tuple[Array, ...]:
         """A window of a picture as its reference has it: planes read along the motion vectors of cells."""
+
+    @abstractmethod
+    def _part(self, plane: Array, part: tuple[slice, slice]) -> Array:
+        """A part of a plane, as the next steps take it."""
+
+    @abstractmethod
+    def _refined(
+        self,
+        references: Sequence[tuple[Array, ...]],
+        fields: Sequence[Field],
+        first: tuple[Array, ...],
+        second: tuple[Array, ...],
+        blend: npt.NDArray[np.uint8],
+        window: Window,
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """Both predictions (of a window, which may be used), of which luma is read anew as in `bidirectional`."""
 
     @abstractmethod
     def _blended(

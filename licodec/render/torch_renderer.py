@@ -23,6 +23,8 @@ from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.render import colour
+from licodec.render.bidirectional import CELL as CELL_MOVED
+from licodec.render.bidirectional import DOUBT, LEAST
 from licodec.render.deblock import WINDOW
 from licodec.render.flow import Motion
 from licodec.render.fused import Fused
@@ -33,7 +35,7 @@ from licodec.render.resample import BAND, Sampling, Taps, View, nearby, sampling
 from licodec.render.tiles import Tiles
 from licodec.render.upsample import Upsampler
 from licodec.render.warp import to_samples
-from licodec.render.window import Window
+from licodec.render.window import MOVED, Window
 from licodec.video.info import Plane, VideoInfo
 
 
@@ -154,11 +156,32 @@ class TorchRenderer(Renderer[Tensor]):
         return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
     def _follow(self, planes: tuple[Tensor, ...], vectors: Vectors, window: Window) -> tuple[Tensor, ...]:
-        at = {}
-        for step, samples in self._samples.items():
-            nodes, part = self._nodes_around(vectors, NODE, step, window)
-            at[step] = self._blocks(to_samples(nodes, step), NODE, step, part) + samples[window.of(step)]
-        return self._warp_all(planes, at)
+        return self._warp_all(planes, {step: self._along(vectors, step, window) for step in self._samples})
+
+    def _along(self, vectors: Vectors, step: tuple[int, int], window: Window) -> Tensor:
+        """[rows, columns, 2] where the samples of such a plane in a window read, along the vectors of cells."""
+        nodes, part = self._nodes_around(vectors, NODE, step, window)
+        return self._blocks(to_samples(nodes, step), NODE, step, part) + self._samples[step][window.of(step)]
+
+    def _part(self, plane: Tensor, part: tuple[slice, slice]) -> Tensor:
+        return plane[part]
+
+    def _refined(
+        self,
+        references: Sequence[tuple[Tensor, ...]],
+        fields: Sequence[Field],
+        first: tuple[Tensor, ...],
+        second: tuple[Tensor, ...],
+        blend: npt.NDArray[np.uint8],
+        window: Window,
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        nodes, part = self._nodes_around(blend, BLEND, (1, 1), window)
+        moves = _moves(first[0], second[0], self._blocks(nodes == 0, BLEND, (1, 1), part))
+        luma = [
+            self._warp(planes[0], self._along(field.vectors, (1, 1), window) + sign * moves)
+            for planes, field, sign in zip(references, fields, (-1, 1), strict=True)
+        ]
+        return (luma[0], *first[1:]), (luma[1], *second[1:])
 
     def _blended(
         self, first: tuple[Tensor, ...], second: tuple[Tensor, ...], blend: npt.NDArray[np.uint8], window: Window
@@ -291,6 +314,29 @@ def _join(first: Content[Tensor], second: Content[Tensor], tile: Window, geometr
     for a, b, step in pairs:
         a[tile.of(step)] = b[tile.of(step)]
     return first
+
+
+def _moves(first: Tensor, second: Tensor, alike: Tensor) -> Tensor:
+    """[rows, columns, 2] (x, y) that `bidirectional` moves the second prediction by where the two count alike."""
+    rows, columns = first.shape
+    both = F.pad((first + second)[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    across, down = (both[1:-1, 2:] - both[1:-1, :-2]) / 2, (both[2:, 1:-1] - both[:-2, 1:-1]) / 2
+    apart = first - second
+    terms = torch.stack([across * across, across * down, down * down, across * apart, down * apart])
+    terms = F.pad(terms, (0, -columns % CELL_MOVED, 0, -rows % CELL_MOVED))
+    means = terms.unflatten(1, (-1, CELL_MOVED)).unflatten(3, (-1, CELL_MOVED)).mean((2, 4))
+    for axis in (1, 2):
+        beside = F.pad(means, (0, 0, 1, 1) if axis == 1 else (1, 1))
+        count = means.shape[axis]
+        means = (beside.narrow(axis, 0, count) + beside.narrow(axis, 2, count) + 2 * means) / 4
+    xx, xy, yy, dx, dy = means.double()
+    xx, yy = xx + DOUBT, yy + DOUBT
+    moves = torch.stack([yy * dx - xy * dy, xx * dy - xy * dx], dim=-1) / (xx * yy - xy * xy)[..., None]
+    moves = moves.clip(-MOVED, MOVED)
+    length = moves.square().sum(-1, keepdim=True).sqrt()
+    moves = (moves * (1 - LEAST / length.clip(min=LEAST))).float()
+    dense = moves.repeat_interleave(CELL_MOVED, 0).repeat_interleave(CELL_MOVED, 1)[:rows, :columns]
+    return dense * alike[..., None]
 
 
 def _smooth(plane: Tensor, strength: Tensor, most: float, uneven: float) -> Tensor:

@@ -19,6 +19,10 @@ _CUBIC = 2
 """Samples around a position that bicubic reading takes, of the coarsest plane."""
 _NETWORK = 6
 """Luma samples around a place that the synthesis network reads: three layers of 3 x 3, of 2 x 2 samples each."""
+MOVED = 1
+"""Luma samples, up or down and to either side, that motion is refined by at most (`render.bidirectional`)."""
+_REFINEMENT = 5
+"""Luma samples around a cell of motion that decide how it is refined: the cell beside it, and the slopes there."""
 UPSAMPLER = 6
 """Luma samples around a place that `render.upsample` reads."""
 FUSION = 8
@@ -102,6 +106,10 @@ class Window:
         """What is needed so that this is right behind deblocking and loop filter."""
         return _cut(self, _FILTERS, BLEND, geometry)
 
+    def read_by_refinement(self, geometry: Geometry) -> Window:
+        """What must be predicted so that motion refined between two references is right here."""
+        return _cut(self, _REFINEMENT, BLEND, geometry)
+
     def in_cells(self, geometry: Geometry) -> Window:
         """This in whole cells, as far as there is a picture."""
         return _cut(self, 0, BLEND, geometry)
@@ -116,7 +124,7 @@ class Window:
         across = (x + part[..., 0].min(axis=0)).min(), (x + part[..., 0].max(axis=0)).max() + NODE
         down = (y + part[..., 1].min(axis=1)).min(), (y + part[..., 1].max(axis=1)).max() + NODE
         sx, sy = geometry.subsampling
-        margin = (_CUBIC + 1) * max(sx, sy)
+        margin = max((_CUBIC + 1) * max(sx, sy), _CUBIC + 1 + MOVED)
         found = Window(math.floor(down[0]), math.ceil(down[1]), math.floor(across[0]), math.ceil(across[1]))
         return _cut(found, margin, BLEND, geometry)
 
