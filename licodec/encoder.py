@@ -16,7 +16,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -252,9 +252,8 @@ class _Job:
         with LinrWriter(path, self._source.info, self.conf, self._settings.limits) as writer:
             for segment in finished:
                 writer.add_segment(segment.payload, segment.pts, segment.durations)
-            writer.add_ancillary(
-                ENCODER_SETTINGS, f"licodec {__version__} {self._settings.describe()} crf={crf:g}".encode()
-            )
+            settings = replace(self._settings, crf=float(f"{crf:g}")).describe()
+            writer.add_ancillary(ENCODER_SETTINGS, f"licodec {__version__} {settings}".encode())
             if blob:
                 writer.add_ancillary(AUDIO_SUBTITLES, blob)
             latents: bytes | None = None

@@ -71,10 +71,15 @@ class EncodeSettings:
             raise UsageError(f"group is {self.group}, but at most 64 frames may lie between anchors")
 
     def describe(self) -> str:
-        """The options in one line, for the file's settings chunk; of an embedder the kind, not where it lies."""
-        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "limits"}
-        options["semantics"] = self.semantics.partition(":")[0] if self.semantics else None
-        return " ".join(f"{name}={value}" for name, value in options.items() if value is not None)
+        """The preset and the options that are not the defaults, in one line; of an embedder the kind, not where it
+        lies."""
+        options = {"preset": self.preset} | {
+            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default
+        }
+        options.pop("limits", None)
+        if self.semantics:
+            options["semantics"] = self.semantics.partition(":")[0]
+        return " ".join(f"{name}={value}" for name, value in options.items())
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ LEAST = 0.03125
 """Samples that a vector is shortened by: where hardly anything moves, nothing does."""
 
 _TERMS = 5
+_TWO, _SHARE = np.float32(2), np.float32(1 / (16 * CELL * CELL))
 
 
 def refined(
@@ -54,16 +55,14 @@ def refined(
         _read(reference, field, moves, np.float32(sign), corner, patch, lines, out)
 
 
-def _room(width: int, shape: tuple[int, int]) -> tuple[Floats, Floats, Floats, Floats]:
-    """To work in: slopes of a row, terms of a row of cells, their sums in cells (one more on each side), their means
-    around a cell."""
+def _room(width: int, shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+    """To work in: slopes of a row, terms of a row of cells, their sums in cells, one more on each side."""
     rows, columns = shape
     sums = np.zeros((_TERMS, rows + 2, columns + 2), np.float32)
     return (
         np.empty((3, width), np.float32),
         np.zeros((_TERMS, columns * CELL), np.float32),
         sums,
-        np.empty(5, np.float32),
     )
 
 
@@ -76,7 +75,6 @@ def _find(
     slopes: Floats,
     lines: Floats,
     sums: Floats,
-    mean: Floats,
     moves: Floats,
 ) -> None:
     """moves: [rows / 4, columns / 4, 2] (x, y) of the second prediction in each cell; the first moves the other way."""
@@ -99,26 +97,29 @@ def _find(
                 x = c * CELL
                 sums[k, r + 1, c + 1] = (lines[k, x] + lines[k, x + 1]) + (lines[k, x + 2] + lines[k, x + 3])
     for r in range(moves.shape[0]):
+        for k in range(_TERMS):
+            _mean_around(sums[k, r], sums[k, r + 1], sums[k, r + 2], lines[k])
         for c in range(moves.shape[1]):
             moves[r, c, 0] = moves[r, c, 1] = 0
             if blend[(corner[0] + r * CELL) // BLEND, (corner[1] + c * CELL) // BLEND]:
                 continue
-            for k in range(_TERMS):
-                s = sums[k]
-                outer = (s[r, c] + s[r, c + 2]) + (s[r + 2, c] + s[r + 2, c + 2])
-                beside = (s[r, c + 1] + s[r + 1, c]) + (s[r + 1, c + 2] + s[r + 2, c + 1])
-                mean[k] = (outer + np.float32(2) * beside + np.float32(4) * s[r + 1, c + 1]) / np.float32(
-                    16 * CELL * CELL
-                )
-            xx, xy, yy = mean[0] + DOUBT, np.float64(mean[1]), mean[2] + DOUBT
-            dx, dy = np.float64(mean[3]), np.float64(mean[4])
-            one = 1 / (xx * yy - xy * xy)
-            x = min(max((yy * dx - xy * dy) * one, -MOVED), MOVED)
-            y = min(max((xx * dy - xy * dx) * one, -MOVED), MOVED)
-            length = math.sqrt(x * x + y * y)
-            if length > LEAST:
-                moves[r, c, 0] = x * (1 - LEAST / length)
-                moves[r, c, 1] = y * (1 - LEAST / length)
+            xx, xy, yy = lines[0, c] + DOUBT, np.float64(lines[1, c]), lines[2, c] + DOUBT
+            dx, dy = np.float64(lines[3, c]), np.float64(lines[4, c])
+            x, y, determinant = yy * dx - xy * dy, xx * dy - xy * dx, xx * yy - xy * xy
+            if x * x + y * y <= (LEAST * determinant) ** 2:
+                continue
+            x = min(max(x / determinant, -MOVED), MOVED)
+            y = min(max(y / determinant, -MOVED), MOVED)
+            share = 1 - LEAST / math.sqrt(x * x + y * y)
+            moves[r, c, 0], moves[r, c, 1] = x * share, y * share
+
+
+@inlined
+def _mean_around(above: Floats, here: Floats, below: Floats, out: Floats) -> None:
+    """Means of samples around each cell, from sums in the cells of three rows, one more on each side."""
+    for c in range(len(here) - 2):
+        left, right = above[c] + below[c] + _TWO * here[c], above[c + 2] + below[c + 2] + _TWO * here[c + 2]
+        out[c] = (left + right + _TWO * (above[c + 1] + below[c + 1] + _TWO * here[c + 1])) * _SHARE
 
 
 @inlined

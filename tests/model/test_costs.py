@@ -202,7 +202,12 @@ def test_every_limit_has_a_test_that_breaks_it() -> None:
 def test_limits_do_not_change_what_is_written(clip: Path) -> None:
     plain, raised = licodec.EncodeSettings(), licodec.EncodeSettings(limits=Limits(max_macs=2**60))
     assert plain.describe() == raised.describe()
-    assert "limit" not in plain.describe()
+    assert plain.describe() == "preset=medium"
+
+
+def test_settings_are_described_by_what_is_not_the_default() -> None:
+    described = licodec.EncodeSettings("fast", crf=31.0, seed=7, semantics="clip:/home/someone/x").describe()
+    assert described == "preset=fast crf=31.0 seed=7 semantics=clip"
 
 
 def test_a_limit_that_is_raised_is_kept_on(tmp_path: Path) -> None:
