@@ -73,10 +73,8 @@ class EncodeSettings:
     def describe(self) -> str:
         """The preset and the options that are not the defaults, in one line; of an embedder the kind, not where it
         lies."""
-        options = {"preset": self.preset} | {
-            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default
-        }
-        options.pop("limits", None)
+        values = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name != "limits"}
+        options = {name: value for name, (value, default) in values.items() if name == "preset" or value != default}
         if self.semantics:
             options["semantics"] = self.semantics.partition(":")[0]
         return " ".join(f"{name}={value}" for name, value in options.items())
