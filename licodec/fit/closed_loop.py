@@ -186,7 +186,8 @@ class ClosedLoop:
         original = source = self._source(picture.frame)
         known = self.symbols.pictures.get(picture.frame)
         if self._denoised and not known:
-            source = self._denoised(picture.frame, picture.level, original)
+            importance = self._importance.get(picture.frame)
+            source = self._denoised(picture.frame, picture.level, original, importance)
         symbols = known or self._find_motion(picture, source, contents.motion, references, rates.result())
         self.symbols.pictures[picture.frame] = symbols
         contents.add(picture)
