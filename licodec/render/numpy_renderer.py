@@ -31,6 +31,7 @@ class NumpyRenderer(Renderer[Floats]):
     """Renders on the CPU, into NumPy arrays."""
 
     device = "cpu"
+    one_by_one = False
 
     def upload(self, array: npt.NDArray) -> Floats:
         return array

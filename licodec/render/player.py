@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import repeat
-from threading import RLock
+from threading import Condition, RLock
 from typing import Generic
 
 import numpy as np
@@ -34,10 +34,16 @@ _PREPARED = 8
 """Frames from one that is played to the one whose content is prepared. The first of a group takes five contents, for
 which all others would wait."""
 _NOWHERE = Window(0, 0, 0, 0)
+Windows = Mapping[int, Window]
+"""What is needed of pictures, by frame: of others everything."""
+_EVERYTHING: Windows = {}
 
 
 class Contents(Generic[Array]):
-    """Renders contents from symbols on demand, references first, and remembers the latest."""
+    """Renders contents from symbols on demand, references first, and remembers the latest.
+
+    Several threads may ask at once: each renders what no other one does yet.
+    """
 
     def __init__(self, renderer: Renderer[Array], symbols: SegmentSymbols) -> None:
         self._renderer: Renderer[Array] = renderer
@@ -45,7 +51,9 @@ class Contents(Generic[Array]):
         size = 4 * sum(rows * columns for rows, columns in renderer.geometry.shapes)
         self._capacity = max(max(symbols.groups, default=0) + 4, _KEEP_BYTES // (3 * size))
         self._kept: OrderedDict[int, Content[Array]] = OrderedDict()
-        self._windows: dict[int, Window] = {}
+        self._under_way: set[int] = set()
+        self._changed = Condition()
+        """Holds what is kept and what is under way."""
         self.motion: motion.Known = {}
 
     def add(self, picture: Picture) -> None:
@@ -56,82 +64,105 @@ class Contents(Generic[Array]):
 
     def put(self, picture: Picture, content: Content[Array]) -> None:
         """Take the content of a picture that was rendered elsewhere; its references are kept or not needed."""
-        self._kept[picture.frame] = content
-        self._keep(picture)
+        with self._changed:
+            self._keep(picture, content)
 
-    def plan(self, wanted: Mapping[int, Window], pictures: Mapping[int, Picture]) -> None:
-        """From now on render only what is needed to show these windows of these pictures; none: everything.
+    def plan(self, wanted: Windows, pictures: Mapping[int, Picture]) -> Windows:
+        """What is needed of pictures to show these windows of these; empty where that is everything.
 
-        `pictures`: those known, in coding order. What is rendered already and is less than needed is rendered again.
+        `pictures`: those known, in coding order.
         """
-        self._windows = {}
         geometry, whole = self._renderer.geometry, self._renderer.whole
         if all(window == whole for window in wanted.values()):
-            return
+            return {}
+        needed = dict[int, Window]()
         for frame in reversed(list(pictures)):
             asked = [wanted[frame].coded(geometry)] if frame in wanted else []
-            asked += [self._windows[frame]] if frame in self._windows else []
+            asked += [needed[frame]] if frame in needed else []
             if not asked:
                 continue
-            self._windows[frame] = union(asked)
-            before = self._renderer.around(self._windows[frame], self._symbols.pictures[frame])
+            needed[frame] = union(asked)
+            before = self._renderer.around(needed[frame], self._symbols.pictures[frame])
             fields = self.motion[frame]
             before = before.read_by_refinement(geometry) if motion.surround(fields) else before
             for field in fields:
                 read = before.followed(field.vectors, geometry)
-                known = self._windows.get(field.target)
-                self._windows[field.target] = read if known is None else known | read
+                known = needed.get(field.target)
+                needed[field.target] = read if known is None else known | read
+        return needed
 
-    def _has(self, frame: int) -> bool:
-        """Whether as much of a picture is kept as is needed."""
-        return frame in self._kept and self._window(frame) in self._kept[frame].window
+    def __call__(
+        self, picture: Picture, pictures: Mapping[int, Picture], windows: Windows = _EVERYTHING
+    ) -> Content[Array]:
+        """Content of a picture; `pictures` finds its references.
 
-    def _window(self, frame: int) -> Window:
-        return self._windows.get(frame, self._renderer.whole)
+        windows: a `plan` by which what is kept and is less than needed is rendered again.
+        """
+        while True:
+            with self._changed:
+                if self._has(picture.frame, windows):
+                    self._kept.move_to_end(picture.frame)
+                    return self._kept[picture.frame]
+            self.prepare(picture, pictures, windows, wait=True)
 
-    def __call__(self, picture: Picture, pictures: Mapping[int, Picture]) -> Content[Array]:
-        """Content of a picture; `pictures` finds its references."""
-        # A stack and no recursion: the anchors of a segment are a chain of up to a thousand.
-        wanted = [picture]
-        while wanted:
-            missing = [pictures[r] for r in wanted[-1].refs if not self._has(r)]
-            if missing and not self._has(wanted[-1].frame):
-                wanted += missing
-                continue
-            self._keep(wanted.pop())
-        return self._kept[picture.frame]
+    def prepare(
+        self,
+        picture: Picture,
+        pictures: Mapping[int, Picture],
+        windows: Windows = _EVERYTHING,
+        *,
+        wait: bool = False,
+    ) -> None:
+        """Render one picture that is missing, of this one and those that it refers to.
 
-    def prepare(self, picture: Picture, pictures: Mapping[int, Picture]) -> None:
-        """Render one picture that is missing, of this one and those that it refers to."""
-        while missing := [r for r in picture.refs if not self._has(r)]:
-            picture = pictures[missing[0]]
-        if not self._has(picture.frame):
-            self._keep(picture)
-
-    def _keep(self, picture: Picture) -> None:
-        """Render a picture whose references are kept, or find it; it and they are now the latest."""
-        for r in picture.refs:
-            if r in self._kept:
+        Where other threads render all that could be: nothing, or `wait` for one of them.
+        """
+        with self._changed:
+            while missing := [r for r in picture.refs if not self._has(r, windows)]:
+                picture = pictures[next((r for r in missing if r not in self._under_way), missing[0])]
+            if self._has(picture.frame, windows):
+                return
+            if picture.frame in self._under_way or (self._under_way and self._renderer.one_by_one):
+                if wait:
+                    self._changed.wait()
+                return
+            self._under_way.add(picture.frame)
+            for r in picture.refs:
                 self._kept.move_to_end(r)
-        if not self._has(picture.frame):
-            self._kept[picture.frame] = self._render(picture)
-        self._kept.move_to_end(picture.frame)
+            references = {r: self._kept[r].planes for r in picture.refs}
+        try:
+            content = self._render(picture, references, windows.get(picture.frame, self._renderer.whole))
+            with self._changed:
+                self._keep(picture, content)
+        finally:
+            with self._changed:
+                self._under_way.discard(picture.frame)
+                self._changed.notify_all()
+
+    def _has(self, frame: int, windows: Windows) -> bool:
+        """Whether as much of a picture is kept as is needed."""
+        return frame in self._kept and windows.get(frame, self._renderer.whole) in self._kept[frame].window
+
+    def _keep(self, picture: Picture, content: Content[Array]) -> None:
+        """It and its references are now the latest."""
+        self._kept[picture.frame] = content
+        for frame in (*picture.refs, picture.frame):
+            if frame in self._kept:
+                self._kept.move_to_end(frame)
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
 
-    def _render(self, picture: Picture) -> Content[Array]:
+    def _render(self, picture: Picture, references: dict[int, tuple[Array, ...]], window: Window) -> Content[Array]:
         symbols = self._symbols.pictures[picture.frame]
         fields = self.motion[picture.frame]
-        references = [self._kept[f.target].planes for f in fields]
         steps = [self._symbols.step(picture, g) for g in range(len(symbols.levels))]
-        return self._renderer.content(fields, symbols, references, steps, self._window(picture.frame))
+        return self._renderer.content(fields, symbols, [references[f.target] for f in fields], steps, window)
 
 
 class SegmentPlayer(Generic[Array]):
     """One segment of a file: `render(i)` for its frames, `between(i, a)` for the time after them.
 
-    Several threads may ask at once: one after the other makes contents, in which pictures refer to each other, and
-    all make pictures of them.
+    Several threads may ask at once.
     """
 
     def __init__(
@@ -162,6 +193,7 @@ class SegmentPlayer(Generic[Array]):
         self._latents = latents.astype(np.float32) * np.float32(LATENT_STEP)
         self._shown: Window = renderer.whole
         self._asked: dict[int, Window] = {}
+        self._needed: Windows = _EVERYTHING
         self._flow: tuple[int, Flow] | None = None
         self._rendered = deque[int](maxlen=_PREPARED)
         self._damage: DamagedFileError | None = None
@@ -191,21 +223,28 @@ class SegmentPlayer(Generic[Array]):
                 self._parse_to(frame)
         return self._symbols.pictures
 
-    def _contents_of(self, shown: Window, wanted: dict[int, Window]) -> list[Content[Array]]:
-        """Contents of pictures, right in the windows wanted, for a view that shows a window."""
-        for frame in wanted:
+    def _content_of(self, frame: int, shown: Window) -> Content[Array]:
+        """Content of a picture, right in the window that a view shows of it."""
+        with self._one_by_one:
             self._parse_to(frame)
+            if shown != self._renderer.whole:
+                # One after the other, as each of another region makes less of what is kept.
+                self._plan(frame, shown)
+                return self._contents(self._pictures[frame], self._pictures, self._needed)
+        return self._contents(self._pictures[frame], self._pictures)
+
+    def _plan(self, frame: int, shown: Window) -> None:
+        """Find out what is needed of all pictures."""
         if shown != self._shown:
             # Of a region asked for once, only what this picture needs.
-            self._shown, self._asked = shown, {} if shown == self._renderer.whole else wanted
-            self._contents.plan(self._asked, self._pictures)
-        elif shown != self._renderer.whole and not all(w in self._asked.get(f, _NOWHERE) for f, w in wanted.items()):
+            self._shown, self._asked = shown, {frame: shown}
+        elif shown not in self._asked.get(frame, _NOWHERE):
             # Of one asked for again, what all pictures of the segment need: each is to be rendered once.
             self.parse()
-            every = union([*self._asked.values(), *wanted.values()])
-            self._asked = dict.fromkeys(self._pictures, every)
-            self._contents.plan(self._asked, self._pictures)
-        return [self._contents(self._pictures[frame], self._pictures) for frame in wanted]
+            self._asked = dict.fromkeys(self._pictures, union([*self._asked.values(), shown]))
+        else:
+            return
+        self._needed = self._contents.plan(self._asked, self._pictures)
 
     def render(
         self, frame: int, latent: npt.NDArray[np.float32] | None = None, *, window: Window | None = None
@@ -215,18 +254,18 @@ class SegmentPlayer(Generic[Array]):
         `window`: what is needed of them, the rest may be anything (default: everything).
         """
         shown = window or self._renderer.whole
-        with self._one_by_one:
-            (content,) = self._contents_of(shown, {frame: shown})
-            if frame - 1 in self._rendered and shown == self._renderer.whole:
-                self._prepare(min(frame + _PREPARED, self.frames - 1))
-            self._rendered.append(frame)
+        content = self._content_of(frame, shown)
+        if frame - 1 in self._rendered and shown == self._renderer.whole:
+            self._prepare(min(frame + _PREPARED, self.frames - 1))
+        self._rendered.append(frame)
         latent = self._latents[frame] if latent is None else latent
         return self._renderer.synthesise(self._network, content, latent, shown)
 
     def _prepare(self, frame: int) -> None:
         """Of frames played one after the other: make a content that a later one takes, while others make pictures."""
         with suppress(DamagedFileError):  # which is told when it is reached
-            self._parse_to(frame)
+            with self._one_by_one:
+                self._parse_to(frame)
             self._contents.prepare(self._pictures[frame], self._pictures)
 
     def between(self, frame: int, share: float, *, window: Window | None = None) -> tuple[Array, ...]:
@@ -241,8 +280,8 @@ class SegmentPlayer(Generic[Array]):
         if share >= 1:
             return self.render(frame + 1, window=window)
         whole, shown = self._renderer.whole, window or self._renderer.whole
+        first, second = (self._content_of(f, whole) for f in (frame, frame + 1))
         with self._one_by_one:
-            first, second = self._contents_of(shown, {frame: whole, frame + 1: whole})
             if self._flow is None or self._flow[0] != frame:
                 lumas = (self._renderer.fetch(content.planes[0]) for content in (first, second))
                 self._flow = frame, Flow.between(*lumas)

@@ -95,6 +95,8 @@ class Renderer(ABC, Generic[Array]):
 
     device: str
     """Where the arrays are."""
+    one_by_one: bool
+    """Whether only one thread at a time may make a content."""
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry

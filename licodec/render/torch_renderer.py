@@ -46,6 +46,9 @@ class TorchRenderer(Renderer[Tensor]):
     intra blocks are put in there, which takes the planes of pictures that have some to the host and back.
     """
 
+    # Whether products are of TF32 is a setting of the process.
+    one_by_one = True
+
     def __init__(
         self, geometry: Geometry, device: str, network_type: torch.dtype = torch.float32, *, fused: bool = False
     ) -> None:
