@@ -17,6 +17,7 @@ from licodec.fit.motion_kernels import BORDER, Bytes, Phases, sweep
 from licodec.fit.tiles import PATCH_COLUMNS
 from licodec.model.geometry import Floats
 from licodec.model.motion import NODE, UNIT, Vectors
+from licodec.render.cells import BEFORE, PHASES
 
 _Sample = TypeVar("_Sample", np.uint8, np.int16)
 
@@ -87,23 +88,15 @@ def whole(plane: npt.NDArray[_Sample]) -> npt.NDArray[_Sample]:
 def phases(plane: Bytes) -> Phases:
     """The plane read at each fraction of a sample (by the kernel that pictures are predicted with), and borders."""
     b = BORDER
-    p = cv2.copyMakeBorder(plane, b, b, b, b, cv2.BORDER_REPLICATE)
+    p, edge = cv2.copyMakeBorder(plane, b, b, b, b, cv2.BORDER_REPLICATE), cv2.BORDER_REPLICATE
     out = np.empty((UNIT, UNIT, *p.shape), np.uint8)
     out[0, 0] = p
     for x in range(1, UNIT):
-        out[0, x] = cv2.filter2D(p, -1, _taps(x)[None], anchor=(1, 0), borderType=cv2.BORDER_REPLICATE)
+        out[0, x] = cv2.filter2D(p, -1, PHASES[x][None], anchor=(BEFORE, 0), borderType=edge)
     for x in range(UNIT):
         for y in range(1, UNIT):
-            out[y, x] = cv2.filter2D(out[0, x], -1, _taps(y)[:, None], anchor=(0, 1), borderType=cv2.BORDER_REPLICATE)
+            out[y, x] = cv2.filter2D(out[0, x], -1, PHASES[y][:, None], anchor=(0, BEFORE), borderType=edge)
     return out
-
-
-def _taps(fraction: int) -> Floats:
-    """Weights of the samples -1, 0, 1 and 2 at a fraction of UNIT: Keys' kernel, a = -3/4."""
-    d = np.abs(np.arange(-1, 3) - fraction / UNIT)
-    near = 1.25 * d**3 - 2.25 * d**2 + 1
-    far = -0.75 * d**3 + 3.75 * d**2 - 6 * d + 3
-    return np.where(d <= 1, near, far).astype(np.float32)
 
 
 def _has_half(plane: Bytes, scales: int) -> bool:

@@ -12,7 +12,7 @@ from licodec.model.config import ModelConfig
 from licodec.model.geometry import BLEND, PEAK, Floats, Planes, from_working
 from licodec.model.motion import NODE, UNIT, Field, Vectors
 from licodec.model.symbols import NetworkSymbols
-from licodec.render import bidirectional, kernels
+from licodec.render import bidirectional, cells, kernels
 from licodec.render.compiled_network import CompiledNetwork
 from licodec.render.deblock import smooth
 from licodec.render.loop_filter import filtered
@@ -137,9 +137,15 @@ def _codes(planes: Planes, info: VideoInfo) -> tuple[Plane, ...]:
 
 
 def follow(plane: Floats, vectors: Vectors, step: tuple[int, int], part: tuple[slice, slice]) -> Floats:
-    """A part (rows, columns) of a picture's plane as its reference has it, along the motion vectors of cells."""
+    """A part (rows, columns) of a picture's plane as its reference has it, along the motion vectors of cells.
+
+    A plane as fine as luma is read by Lanczos' kernel, a coarser one, of which a vector has finer fractions, by Keys'.
+    """
     (sx, sy), (rows, columns) = step, part
-    out = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    if step == (1, 1):
+        return cells.follow(plane, vectors, (rows.start, columns.start), shape)
+    out = np.empty(shape, np.float32)
     lines = np.empty((NODE // sy + 3, out.shape[1]), np.float32)
     weights = phase_weights(UNIT * sx), phase_weights(UNIT * sy)
     kernels.warp(plane, vectors, weights, (NODE // sx, NODE // sy), (rows.start, columns.start), lines, out)

@@ -23,8 +23,8 @@ from licodec.model.geometry import BLEND, PEAK, Floats, Geometry
 from licodec.model.motion import NODE, Field, Vectors
 from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.render import colour
-from licodec.render.bidirectional import CELL as CELL_MOVED
 from licodec.render.bidirectional import DOUBT, LEAST
+from licodec.render.cells import SMALL
 from licodec.render.deblock import WINDOW
 from licodec.render.flow import Motion
 from licodec.render.fused import Fused
@@ -33,6 +33,7 @@ from licodec.render.network import Network, without_tf32
 from licodec.render.renderer import FIRST_SHARE, Content, Renderer, Unfiltered
 from licodec.render.resample import BAND, Sampling, Taps, View, nearby, samplings
 from licodec.render.tiles import Tiles
+from licodec.render.torch_cells import CellReader
 from licodec.render.upsample import Upsampler
 from licodec.render.warp import to_samples
 from licodec.render.window import MOVED, Window
@@ -62,7 +63,7 @@ class TorchRenderer(Renderer[Tensor]):
         self._filtered: Callable[..., Tensor] = Fused(_filtered) if fused else _filtered
         self._pictures = Tiles(1 << 16)
         self._tiles, self._bands = Tiles(geometry.shapes[0][0]), Tiles(BAND)
-        self._upsampler = Upsampler(device)
+        self._upsampler, self._reader = Upsampler(device), CellReader(device)
         super().__init__(geometry)
 
     def content(
@@ -159,7 +160,22 @@ class TorchRenderer(Renderer[Tensor]):
         return full.permute(1, 2, 0).reshape(*full.shape[1:], *nodes.shape[2:])
 
     def _follow(self, planes: tuple[Tensor, ...], vectors: Vectors, window: Window) -> tuple[Tensor, ...]:
-        return self._warp_all(planes, {step: self._along(vectors, step, window) for step in self._samples})
+        fine = self._offsets(vectors, window)
+        coarse = {step: self._along(vectors, step, window) for step in self._shapes if step != (1, 1)}
+        steps = [self.geometry.step(i) for i in range(len(planes))]
+        return tuple(
+            self._warp(plane, coarse[step]) if step in coarse else self._read_cells(plane, fine, window, NODE)
+            for plane, step in zip(planes, steps, strict=True)
+        )
+
+    def _offsets(self, vectors: Vectors, window: Window) -> Tensor:
+        """[down, across, 2] samples of luma that the cells of a window are moved by."""
+        down, across = (slice(p.start // NODE, -(-p.stop // NODE)) for p in window.of((1, 1)))
+        return self.upload(to_samples(vectors[down, across], (1, 1)))
+
+    def _read_cells(self, plane: Tensor, offsets: Tensor, window: Window, size: int) -> Tensor:
+        rows, columns = window.shape((1, 1))
+        return self._reader(plane, offsets, (window.top, window.left), size)[:rows, :columns]
 
     def _along(self, vectors: Vectors, step: tuple[int, int], window: Window) -> Tensor:
         """[rows, columns, 2] where the samples of such a plane in a window read, along the vectors of cells."""
@@ -178,12 +194,12 @@ class TorchRenderer(Renderer[Tensor]):
         blend: npt.NDArray[np.uint8],
         window: Window,
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        nodes, part = self._nodes_around(blend, BLEND, (1, 1), window)
-        moves = _moves(first[0], second[0], self._blocks(nodes == 0, BLEND, (1, 1), part))
-        luma = [
-            self._warp(planes[0], self._along(field.vectors, (1, 1), window) + sign * moves)
-            for planes, field, sign in zip(references, fields, (-1, 1), strict=True)
-        ]
+        down, across = (slice(p.start // BLEND, -(-p.stop // BLEND)) for p in window.of((1, 1)))
+        moves = _moves(first[0], second[0], self.upload(blend[down, across] == 0))
+        luma = list[Tensor]()
+        for planes, field, sign in zip(references, fields, (-1, 1), strict=True):
+            offsets = _enlarged(self._offsets(field.vectors, window), NODE // SMALL, moves) + sign * moves
+            luma.append(self._read_cells(planes[0], offsets, window, SMALL))
         return (luma[0], *first[1:]), (luma[1], *second[1:])
 
     def _blended(
@@ -320,14 +336,17 @@ def _join(first: Content[Tensor], second: Content[Tensor], tile: Window, geometr
 
 
 def _moves(first: Tensor, second: Tensor, alike: Tensor) -> Tensor:
-    """[rows, columns, 2] (x, y) that `bidirectional` moves the second prediction by where the two count alike."""
+    """[rows / 4, columns / 4, 2] (x, y) that `bidirectional` moves the second prediction by.
+
+    alike: [rows / 16, columns / 16] where the two count alike.
+    """
     rows, columns = first.shape
     both = F.pad((first + second)[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     across, down = (both[1:-1, 2:] - both[1:-1, :-2]) / 2, (both[2:, 1:-1] - both[:-2, 1:-1]) / 2
     apart = first - second
     terms = torch.stack([across * across, across * down, down * down, across * apart, down * apart])
-    terms = F.pad(terms, (0, -columns % CELL_MOVED, 0, -rows % CELL_MOVED))
-    means = terms.unflatten(1, (-1, CELL_MOVED)).unflatten(3, (-1, CELL_MOVED)).mean((2, 4))
+    terms = F.pad(terms, (0, -columns % SMALL, 0, -rows % SMALL))
+    means = terms.unflatten(1, (-1, SMALL)).unflatten(3, (-1, SMALL)).mean((2, 4))
     for axis in (1, 2):
         beside = F.pad(means, (0, 0, 1, 1) if axis == 1 else (1, 1))
         count = means.shape[axis]
@@ -337,9 +356,14 @@ def _moves(first: Tensor, second: Tensor, alike: Tensor) -> Tensor:
     moves = torch.stack([yy * dx - xy * dy, xx * dy - xy * dx], dim=-1) / (xx * yy - xy * xy)[..., None]
     moves = moves.clip(-MOVED, MOVED)
     length = moves.square().sum(-1, keepdim=True).sqrt()
-    moves = (moves * (1 - LEAST / length.clip(min=LEAST))).float()
-    dense = moves.repeat_interleave(CELL_MOVED, 0).repeat_interleave(CELL_MOVED, 1)[:rows, :columns]
-    return dense * alike[..., None]
+    moves = (moves * (length / LEAST - 1).clip(0, 1)).float()
+    return moves * _enlarged(alike, BLEND // SMALL, moves)[..., None]
+
+
+def _enlarged(values: Tensor, factor: int, like: Tensor) -> Tensor:
+    """Each of some values [down, across, ...] in place of factor x factor, as many as another array has."""
+    rows, columns = like.shape[:2]
+    return values.repeat_interleave(factor, 0)[:rows].repeat_interleave(factor, 1)[:, :columns]
 
 
 def _smooth(plane: Tensor, strength: Tensor, most: float, uneven: float) -> Tensor:

@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from licodec.model.geometry import BLEND, Geometry
 from licodec.model.motion import NODE, UNIT
+from licodec.render.cells import BEFORE, TAPS
 
 _FILTERS = 16
 """Luma samples around a place, a chroma cell, of which some decide how its edges are smoothed, and the edges of what
 its loop filter reads."""
 _CUBIC = 2
 """Samples around a position that bicubic reading takes, of the coarsest plane."""
+_LANCZOS = TAPS - BEFORE - 1
+"""Samples around a position that are read of a plane as fine as luma."""
 _NETWORK = 6
 """Luma samples around a place that the synthesis network reads: three layers of 3 x 3, of 2 x 2 samples each."""
 MOVED = 1
@@ -124,7 +127,7 @@ class Window:
         across = (x + part[..., 0].min(axis=0)).min(), (x + part[..., 0].max(axis=0)).max() + NODE
         down = (y + part[..., 1].min(axis=1)).min(), (y + part[..., 1].max(axis=1)).max() + NODE
         sx, sy = geometry.subsampling
-        margin = max((_CUBIC + 1) * max(sx, sy), _CUBIC + 1 + MOVED)
+        margin = max((_CUBIC + 1) * max(sx, sy), _LANCZOS + 1 + MOVED)
         found = Window(math.floor(down[0]), math.ceil(down[1]), math.floor(across[0]), math.ceil(across[1]))
         return _cut(found, margin, BLEND, geometry)
 
