@@ -12,9 +12,9 @@ from licodec.model.geometry import Geometry
 from licodec.model.intra import QUARTER
 from licodec.model.synthesis import input_channels, layer_shapes, parameter_shapes
 
-_SAMPLE_MACS = 192
-"""For each sample: two bicubic predictions, how they are moved and both once more, an inverse transform of 32 x 32,
-an intra prediction, deblocking, and the loop filter."""
+_SAMPLE_MACS = 256
+"""For each sample: two predictions by eight taps along rows and columns of cells, how they are moved, and both once
+more, an inverse transform of 32 x 32, an intra prediction, deblocking, and the loop filter."""
 _CONTENT_BYTES = 12
 """Three float32 for each sample of a picture that others refer to: planes, disagreement, residual."""
 _KEPT_BEYOND_GROUP = 4

@@ -1,8 +1,9 @@
 """The steps of rendering with PyTorch on any device, to which only symbols go. Its twin is `numpy_renderer`.
 
 Bicubic reading is the same function in both (a = -3/4, edges repeated), positions and vectors are exact in
-float32 up to the normalisation that `grid_sample` wants: planes agree to about 0.001 on the 8-bit scale. (Between
-two frames as far as the flows do, which are found in luma rounded to 8 bits.)
+float32 up to the normalisation that `grid_sample` wants; planes as fine as luma are read by `torch_cells`. Planes agree
+to about 0.001 on the 8-bit scale. (Between two frames as far as the flows do, which are found in luma rounded to 8
+bits.)
 """
 
 from __future__ import annotations

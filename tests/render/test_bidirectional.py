@@ -20,6 +20,7 @@ from licodec.render.torch_renderer import TorchRenderer
 from licodec.render.window import Window
 from licodec.video.info import VideoInfo
 from render.clips import picture
+from render.reading import read_sample
 
 FORMATS = [VideoInfo(83, 50), VideoInfo(67, 37, chroma="444"), VideoInfo(40, 19, chroma="422"), VideoInfo(1, 1)]
 both_kinds = pytest.mark.parametrize("kind", [NumpyRenderer, partial(TorchRenderer, device="cpu")])
@@ -28,26 +29,6 @@ both_kinds = pytest.mark.parametrize("kind", [NumpyRenderer, partial(TorchRender
 def texture(random: np.random.Generator, shape: tuple[int, int]) -> Floats:
     walk = random.normal(0, 6, shape).cumsum(1) + random.normal(0, 6, shape).cumsum(0)
     return (128 + walk - walk.mean()).clip(0, 255).astype(np.float32)
-
-
-def lanczos(fraction: float) -> np.ndarray:
-    """Of the samples -3 to 4, at multiples of 1/256 and in between."""
-
-    def exactly(x: float) -> np.ndarray:
-        d = np.arange(-3, 5) - x
-        values = np.where(np.abs(d) < 4, np.sinc(d) * np.sinc(d / 4), 0)
-        return values / values.sum()
-
-    place = fraction * 256
-    below = np.floor(place)
-    return exactly(below / 256) + (place - below) * (exactly((below + 1) / 256) - exactly(below / 256))
-
-
-def read(plane: Floats, y: float, x: float) -> float:
-    rows, columns = plane.shape
-    top, left = int(np.floor(y)), int(np.floor(x))
-    j, i = (np.clip(first + np.arange(-3, 5), 0, n - 1) for first, n in ((top, rows), (left, columns)))
-    return float(lanczos(y - top) @ plane[np.ix_(j, i)].astype(np.float64) @ lanczos(x - left))
 
 
 def by_the_formula(
@@ -79,7 +60,7 @@ def by_the_formula(
             for y in range(4 * r, min(4 * r + 4, rows)):
                 for x in range(4 * c, min(4 * c + 4, columns)):
                     across, down = field[y // NODE, x // NODE] / UNIT
-                    plane[y, x] = read(reference, y + down + sign * v, x + across + sign * u)
+                    plane[y, x] = read_sample(reference, y + down + sign * v, x + across + sign * u)
     return out
 
 
