@@ -31,8 +31,8 @@ from licodec.render.numpy_renderer import follow
 
 _NEAR = {1: 0.5, 2: 0.35}
 """s of pictures so many frames away."""
-_LEVELS = (1.0, 1.0, 0.66)
-"""Factor on it at each level of the pyramid: not of pictures that few others are predicted from."""
+_DEEPEST = 2
+"""Level of the pyramid: not of pictures that few others are predicted from."""
 _SIGMA = 0.2
 _FAR, _FAR_SHARE = (4, 8, 16, 32), 0.5
 """Frames away, and s; for the pictures that no other ones lie around."""
@@ -57,11 +57,10 @@ class Denoiser:
 
         importance: as in `Importance`, without which only the pictures beside it count.
         """
-        if level >= len(_LEVELS):
+        if level > _DEEPEST:
             return planes
-        shares = {away: share * _LEVELS[level] for away, share in _NEAR.items()}
-        if importance is not None and level <= 1:
-            shares |= dict.fromkeys(_FAR, _FAR_SHARE)
+        far = importance is not None and level <= 1
+        shares = _NEAR | (dict.fromkeys(_FAR, _FAR_SHARE) if far else {})
         here, start = to_bytes(planes[0]), np.zeros((*self._geometry.node_shapes[0], 2), np.int32)
         totals, weights = [plane.copy() for plane in planes], [np.ones_like(plane) for plane in planes]
         wholes = [(slice(0, rows), slice(0, columns)) for rows, columns in self._geometry.shapes]

@@ -59,8 +59,8 @@ class Quality:
     def offset(self, level: int) -> float:
         """Added to the CRF at a pyramid level, where what hangs on its pictures is as `hangs_on` says."""
         if level == 0:
-            return -4 - 0.5 * self._depth
-        return 2.5 - 1.5 * self._depth if level == 1 else _MIDDLES[self._height(level)]
+            return -4.8 - 0.5 * self._depth
+        return 1.7 - 1.5 * self._depth if level == 1 else _MIDDLES[self._height(level)]
 
     def hangs_on(self, level: int) -> float:
         """log2 of the usual importance of a level's pictures."""

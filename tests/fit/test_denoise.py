@@ -44,10 +44,10 @@ def test_noise_falls_along_the_motion(frame: int, least: float) -> None:
         assert psnr(inside(made), inside(wanted)) > psnr(inside(source), inside(wanted)) + least
 
 
-def test_it_falls_less_further_down_the_pyramid() -> None:
+def test_it_stays_further_down_the_pyramid() -> None:
     denoiser = Denoiser(noisy, GEOMETRY, FRAMES, STEP)
-    quality = [psnr(inside(denoiser(2, level, noisy(2))[0]), inside(clean(2))) for level in (1, 2, 3)]
-    assert quality[0] > quality[1] > quality[2]
+    quality = [psnr(inside(denoiser(2, level, noisy(2))[0]), inside(clean(2))) for level in (0, 1, 2, 3)]
+    assert min(quality[:3]) > quality[3] + 2
     for made, source in zip(denoiser(2, 3, noisy(2)), noisy(2), strict=True):
         np.testing.assert_array_equal(made, source)
 
