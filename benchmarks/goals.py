@@ -210,6 +210,7 @@ def main() -> None:
         for name in arguments.only:
             results[name] = goals[name](Path(folder))
             results[name]["command"] = f"python -m benchmarks.goals --only {name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(results, indent=2) + "\n")
             print(name, json.dumps(results[name], indent=2), flush=True)
 
