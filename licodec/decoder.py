@@ -113,11 +113,11 @@ def decode(
         whole = not settings.at and settings.start is None and settings.duration is None
         streams = video.other_streams() if settings.copy_streams and whole else None
         samples = max(i.width * i.height for i in (out_info, video.info))
-        # A GPU makes one after the other.
-        pictures = pictures_at_once(samples, times.count, threads) if video.device == "cpu" else 1
+        # A GPU makes one after the other, which a second thread has ready for it.
+        pictures = pictures_at_once(samples, times.count, threads) if video.device == "cpu" else 2
         count = 0
         with (
-            sharing_threads(threads // pictures),
+            sharing_threads(max(1, threads // pictures)),
             open_sink(
                 target,
                 out_info,

@@ -102,12 +102,10 @@ def in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], threads: in
 
 
 def pictures_in_order(work: Callable[[_Item], _Made], items: Iterable[_Item], pictures: int) -> Iterator[_Made]:
-    """`in_order` for pictures of which so many are made at once.
-
-    Their contents are made by one thread at a time: with one more, somebody does so while the others make pictures of
-    them. One more than those is begun, so that none waits while the caller takes a picture.
+    """`in_order` for pictures of which so many are made at once; one more is begun, so that no thread waits while the
+    caller takes a picture.
     """
-    return in_order(work, items, pictures + 1, pictures + 2)
+    return in_order(work, items, pictures, pictures + 1)
 
 
 def release_memory() -> None:
