@@ -205,12 +205,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(goals), default=list(goals))
     arguments = parser.parse_args()
     target = arguments.out / "goals.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
     results = json.loads(target.read_text()) if target.exists() else {}
     with TemporaryDirectory() as folder:
         for name in arguments.only:
             results[name] = goals[name](Path(folder))
             results[name]["command"] = f"python -m benchmarks.goals --only {name}"
-            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(results, indent=2) + "\n")
             print(name, json.dumps(results[name], indent=2), flush=True)
 

@@ -64,6 +64,7 @@ class Denoiser:
         here, start = to_bytes(planes[0]), np.zeros((*self._geometry.node_shapes[0], 2), np.int32)
         totals, weights = [plane.copy() for plane in planes], [np.ones_like(plane) for plane in planes]
         wholes = [(slice(0, rows), slice(0, columns)) for rows, columns in self._geometry.shapes]
+        lasting = [] if importance is None else [self._lasting(importance, i) for i in range(len(planes))]
 
         def moved_here(away: int) -> Planes:
             other = self._source(frame + away)
@@ -75,8 +76,8 @@ class Denoiser:
             for i, (moved, plane) in enumerate(zip(found, planes, strict=True)):
                 apart = cv2.blur(np.square(moved - plane), (_AROUND, _AROUND), borderType=cv2.BORDER_REPLICATE)
                 weight = np.float32(shares[abs(away)]) * self._alike(apart, i, abs(away) in _FAR)
-                if importance is not None and abs(away) in _FAR:
-                    weight *= self._lasting(importance, i)
+                if abs(away) in _FAR:
+                    weight *= lasting[i]
                 totals[i] += weight * moved
                 weights[i] += weight
         return tuple(total / weight for total, weight in zip(totals, weights, strict=True))

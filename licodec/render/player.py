@@ -127,8 +127,6 @@ class Contents(Generic[Array]):
                     self._changed.wait()
                 return
             self._under_way.add(picture.frame)
-            for r in picture.refs:
-                self._kept.move_to_end(r)
             references = {r: self._kept[r].planes for r in picture.refs}
         try:
             content = self._render(picture, references, windows.get(picture.frame, self._renderer.whole))

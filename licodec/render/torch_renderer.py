@@ -171,8 +171,7 @@ class TorchRenderer(Renderer[Tensor]):
 
     def _offsets(self, vectors: Vectors, window: Window) -> Tensor:
         """[down, across, 2] samples of luma that the cells of a window are moved by."""
-        down, across = (slice(p.start // NODE, -(-p.stop // NODE)) for p in window.of((1, 1)))
-        return self.upload(to_samples(vectors[down, across], (1, 1)))
+        return self.upload(to_samples(vectors[window.of((NODE, NODE))], (1, 1)))
 
     def _read_cells(self, plane: Tensor, offsets: Tensor, window: Window, size: int) -> Tensor:
         rows, columns = window.shape((1, 1))
@@ -195,8 +194,7 @@ class TorchRenderer(Renderer[Tensor]):
         blend: npt.NDArray[np.uint8],
         window: Window,
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        down, across = (slice(p.start // BLEND, -(-p.stop // BLEND)) for p in window.of((1, 1)))
-        moves = _moves(first[0], second[0], self.upload(blend[down, across] == 0))
+        moves = _moves(first[0], second[0], self.upload(blend[window.of((BLEND, BLEND))] == 0))
         luma = list[Tensor]()
         for planes, field, sign in zip(references, fields, (-1, 1), strict=True):
             offsets = _enlarged(self._offsets(field.vectors, window), NODE // SMALL, moves) + sign * moves
