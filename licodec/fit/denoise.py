@@ -19,6 +19,7 @@ step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -72,7 +73,10 @@ class Denoiser:
             return tuple(follow(p, vectors, self._geometry.step(i), wholes[i]) for i, p in enumerate(other))
 
         around = [away for d in shares for away in (-d, d) if 0 <= frame + away < self._frames]
-        for away, found in zip(around, each(moved_here, around), strict=True):
+        # As many at a time as there are threads: no more moved pictures are held.
+        at_once = max(1, cv2.getNumThreads())
+        few = [around[k : k + at_once] for k in range(0, len(around), at_once)]
+        for away, found in chain.from_iterable(zip(some, each(moved_here, some), strict=True) for some in few):
             for i, (moved, plane) in enumerate(zip(found, planes, strict=True)):
                 apart = cv2.blur(np.square(moved - plane), (_AROUND, _AROUND), borderType=cv2.BORDER_REPLICATE)
                 weight = np.float32(shares[abs(away)]) * self._alike(apart, i, abs(away) in _FAR)

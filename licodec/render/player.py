@@ -27,7 +27,10 @@ from licodec.render.window import Window, union
 from licodec.runtime import in_order
 
 _KEEP_BYTES = 256 << 20
-"""Contents kept, or as many as a group has pictures if that is more: coding and playing render each picture once."""
+"""Contents kept, or what others refer to in a group and on the way to the first frame of the next one, and leaves, if
+that is more: coding and playing render each picture once."""
+_LEAVES = 6
+"""Contents kept of pictures that no others refer to, which go first: those prepared (half of `_PREPARED`) or shown."""
 _AHEAD = 6
 """Batches parsed before they are asked for: about a group."""
 _PREPARED = 8
@@ -40,7 +43,7 @@ _EVERYTHING: Windows = {}
 
 
 class Contents(Generic[Array]):
-    """Renders contents from symbols on demand, references first, and remembers the latest.
+    """Renders contents from symbols on demand, references first, and remembers those latest rendered or referred to.
 
     Several threads may ask at once: each renders what no other one does yet.
     """
@@ -49,8 +52,11 @@ class Contents(Generic[Array]):
         self._renderer: Renderer[Array] = renderer
         self._symbols = symbols
         size = 4 * sum(rows * columns for rows, columns in renderer.geometry.shapes)
-        self._capacity = max(max(symbols.groups, default=0) + 4, _KEEP_BYTES // (3 * size))
+        group = max(symbols.groups, default=0)
+        self._capacity = max(group // 2 + group.bit_length() + _LEAVES, _KEEP_BYTES // (3 * size))
         self._kept: OrderedDict[int, Content[Array]] = OrderedDict()
+        self._leaves: OrderedDict[int, None] = OrderedDict()
+        """Of those kept."""
         self._under_way: set[int] = set()
         self._changed = Condition()
         """Holds what is kept and what is under way."""
@@ -101,7 +107,6 @@ class Contents(Generic[Array]):
         while True:
             with self._changed:
                 if self._has(picture.frame, windows):
-                    self._kept.move_to_end(picture.frame)
                     return self._kept[picture.frame]
             self.prepare(picture, pictures, windows, wait=True)
 
@@ -147,8 +152,13 @@ class Contents(Generic[Array]):
         for frame in (*picture.refs, picture.frame):
             if frame in self._kept:
                 self._kept.move_to_end(frame)
+        if picture.refs == (picture.frame - 1, picture.frame + 1):
+            self._leaves[picture.frame] = None
         while len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
+            crowd = self._leaves if len(self._leaves) > _LEAVES else self._kept
+            oldest = next(iter(crowd))
+            del self._kept[oldest]
+            self._leaves.pop(oldest, None)
 
     def _render(self, picture: Picture, references: dict[int, tuple[Array, ...]], window: Window) -> Content[Array]:
         symbols = self._symbols.pictures[picture.frame]

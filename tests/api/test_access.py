@@ -117,7 +117,22 @@ def test_what_is_kept_has_a_bound(long: Path, file: Encoded, monkeypatch: pytest
         for index in random.Random(3).choices(range(40), k=60):
             _ = video[index]
             player: Any = video._player(0)
-            assert len(player._contents._kept) <= max(player._symbols.groups) + 4 < 40
+            assert len(player._contents._kept) <= 19
+
+
+def test_of_large_pictures_those_that_no_other_needs_go_first(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("licodec.render.player._KEEP_BYTES", 0)
+    counter = Counter(monkeypatch)
+    with licodec.open(long) as video:
+        count = len(video)
+        for _ in video:
+            pass
+        assert (counter.pictures, counter.shown) == (count, count)
+        player: Any = video._player(0)
+        kept, pictures = player._contents._kept, player._pictures.values()
+        leaves = {p.frame for p in pictures} - {r for p in pictures for r in p.refs} - {count - 1}
+        assert len(leaves & kept.keys()) == 6 < len(leaves)
+        assert len(kept) == 19 and max(player._symbols.groups) == 16
 
 
 def test_the_names_are_torchcodec_s(video: licodec.Video) -> None:
