@@ -94,7 +94,7 @@ class MotionCoder:
             DamagedFileError: the stream is not one that an encoder makes.
         """
         blank = [np.zeros(c.shape[:2], np.uint8) for c in corrections]
-        splits, vectors = tuple(blank if coder.decoding else _below(corrections)), base.copy()
+        splits, vectors = tuple(blank if coder.decoding else subtrees(corrections)), base.copy()
         twin = base if first is None else base + 2 * first
         field = MotionField(
             tuple(corrections), splits, vectors, min(level, MAX_LEVELS - 1), int(first is not None), twin
@@ -105,8 +105,8 @@ class MotionCoder:
         return vectors - base
 
 
-def _below(corrections: Sequence[npt.NDArray[np.int16]]) -> list[npt.NDArray[np.uint8]]:
-    """For each level: does any finer node under this one carry a correction?"""
+def subtrees(corrections: Sequence[npt.NDArray[np.int16]]) -> list[npt.NDArray[np.uint8]]:
+    """For each level, finest first: [rows, columns] does any finer node under this one carry a correction?"""
     flags = [np.zeros(corrections[0].shape[:2], np.uint8)]
     for depth in range(1, LEVELS):
         fine = flags[-1] | (corrections[depth - 1] != 0).any(axis=-1)

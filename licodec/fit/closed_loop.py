@@ -20,21 +20,23 @@ from licodec.entropy.coder import BitEncoder
 from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, quantiser_rows
 from licodec.fit.blocks import Terms
+from licodec.fit.choice import Motion, choose, motion_bits, residual_bits
 from licodec.fit.denoise import Denoiser
 from licodec.fit.importance import Importance, error_weights, quantiser_offsets
 from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import Coded, quantise
+from licodec.fit.residual import Coded, least_costs, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.threads import each
+from licodec.model import motion
 from licodec.model.geometry import Floats, Geometry, Planes
-from licodec.model.motion import Known
+from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.quant.steps import STEPS_PER_OCTAVE, quantiser_of
 from licodec.render.numpy_renderer import NumpyRenderer
 from licodec.render.player import Contents
-from licodec.render.renderer import Content
+from licodec.render.renderer import Content, Prediction
 from licodec.runtime import one_torch_thread
 
 if TYPE_CHECKING:
@@ -188,12 +190,14 @@ class ClosedLoop:
         if self._denoised and not known:
             importance = self._importance.get(picture.frame)
             source = self._denoised(picture.frame, picture.level, original, importance)
-        symbols = known or self._find_motion(picture, source, contents.motion, references, rates.result())
+        symbols = known or self._blank(picture)
         self.symbols.pictures[picture.frame] = symbols
+        if not known:
+            self._find_motion(picture, source, contents.motion, references, rates.result(), coded)
         contents.add(picture)
         fields = contents.motion[picture.frame]
-        prediction = self._renderer.predict(fields, symbols.blend, [references[f.target] for f in fields])
-        steps = [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
+        prediction = self._predict(fields, symbols.blend, references)
+        steps = self._steps(picture)
         if not known:
             coded.result()
             self._quantise(picture, source, prediction.planes, steps)
@@ -210,6 +214,19 @@ class ClosedLoop:
     def _made(self, picture: Picture, source: Planes, prediction: Planes, content: Planes) -> None:
         """For those who want to know what became of a picture."""
 
+    def _blank(self, picture: Picture) -> PictureSymbols:
+        symbols = PictureSymbols.blank(self._geometry, picture)
+        symbols.quantiser = self._offsets.get(picture.frame, 0)
+        return symbols
+
+    def _steps(self, picture: Picture) -> list[float]:
+        return [self.symbols.step(picture, g) for g in range(len(self._geometry.groups))]
+
+    def _predict(
+        self, fields: Sequence[Field], blend: npt.NDArray[np.uint8] | None, references: dict[int, Planes]
+    ) -> Prediction[Floats]:
+        return self._renderer.predict(fields, blend, [references[f.target] for f in fields])
+
     def _find_motion(
         self,
         picture: Picture,
@@ -217,14 +234,30 @@ class ClosedLoop:
         known: Known,
         references: dict[int, Planes],
         rates: Sequence[MotionRates],
-    ) -> PictureSymbols:
-        symbols = PictureSymbols.blank(self._geometry, picture)
-        symbols.quantiser = self._offsets.get(picture.frame, 0)
-        worth = self._quality.bit_worth(picture.level)
-        symbols.starts, symbols.corrections, symbols.blend = self._search.search(
-            picture, source[0], known, references, worth, rates
-        )
-        return symbols
+        coded: Future[None],
+    ) -> None:
+        def searched(factor: float) -> Motion:
+            worth = factor * self._quality.bit_worth(picture.level)
+            return self._search.search(picture, source[0], known, references, worth, rates)
+
+        if not self._preset.chooses(picture):
+            found = searched(1.0)
+        else:
+            proposals = each(searched, self._preset.worths)
+            coded.result()
+            steps = self._steps(picture)
+            terms = [self._terms(picture, g, steps) for g in range(len(self._geometry.groups))]
+            wanted = [self._padded(g, source) for g in range(len(terms))]
+
+            def judge(tried: Motion) -> Floats:
+                fields = motion.fields(picture, tried.starts, tried.corrections, known, self._geometry.node_shapes[0])
+                prediction = self._predict(fields, tried.blend, references).planes
+                costs = [least_costs(wanted[g], self._padded(g, prediction), terms[g]) for g in range(len(terms))]
+                return motion_bits(tried, rates, self._geometry) + residual_bits(costs, self._geometry)
+
+            found = choose(proposals, judge, simpler=self._preset.simpler)
+        symbols = self.symbols.pictures[picture.frame]
+        symbols.starts, symbols.corrections, symbols.blend = found
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
@@ -238,16 +271,21 @@ class ClosedLoop:
 
     def _coded(self, picture: Picture, g: int, source: Planes, prediction: Planes, steps: Sequence[float]) -> Coded:
         """A picture in a plane group."""
-        members, quantiser = self._geometry.groups[g], self.symbols.pictures[picture.frame].quantiser
-        wanted, known = (
-            np.stack([pad_to(p[i], self._geometry.padded(g)) for i in members]) for p in (source, prediction)
-        )
+        terms, shape = self._terms(picture, g, steps), self._geometry.shapes[self._geometry.groups[g][0]]
+        first, intra = not picture.refs, picture.level <= self._preset.intra
+        return quantise(self._padded(g, source), self._padded(g, prediction), shape, terms, first=first, intra=intra)
+
+    def _terms(self, picture: Picture, g: int, steps: Sequence[float]) -> Terms:
+        """What blocks of a plane group are weighed by."""
+        quantiser = self.symbols.pictures[picture.frame].quantiser
         worth = self._bit_worth(picture, g, steps) * 4 ** (quantiser / STEPS_PER_OCTAVE)
         importance = self._importance.get(picture.frame)
         weights = None if importance is None else error_weights(importance, self._geometry, g)
-        terms = Terms.of(steps[g], worth, self._coder.rates(g, picture.level), self._past(picture, g), weights)
-        shape, intra = self._geometry.shapes[members[0]], picture.level <= self._preset.intra
-        return quantise(wanted, known, shape, terms, first=not picture.refs, intra=intra)
+        return Terms.of(steps[g], worth, self._coder.rates(g, picture.level), self._past(picture, g), weights)
+
+    def _padded(self, g: int, planes: Planes) -> Floats:
+        """[planes, rows, columns] of a plane group, in whole blocks."""
+        return np.stack([pad_to(planes[i], self._geometry.padded(g)) for i in self._geometry.groups[g]])
 
     def _past(self, picture: Picture, g: int) -> npt.NDArray[np.uint8]:
         """[2, rows / 8, columns / 8] activity of the references in a plane group."""

@@ -38,7 +38,7 @@ class LookAhead(ClosedLoop):
         quality: Quality,
         preset: Preset,
     ) -> None:
-        quick = replace(preset, sweeps=1, rounds=1, refine=False, denoise=False, intra=-1)
+        quick = replace(preset, sweeps=1, rounds=1, worths=(), refine=False, denoise=False, intra=-1)
         super().__init__(geometry, source, groups, quality, quick)
         self._passed_on: dict[int, Floats] = {}
 

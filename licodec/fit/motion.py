@@ -19,9 +19,7 @@ from licodec.fit.refine import refine
 from licodec.jit import compiled
 from licodec.model.cosine import to_blocks
 from licodec.model.geometry import Floats
-from licodec.model.motion import LEVELS, LIMIT, NODE, Vectors, level_shapes, of_trees
-
-Steps = list[npt.NDArray[np.int16]]
+from licodec.model.motion import LEVELS, LIMIT, NODE, Steps, Vectors, level_shapes, of_trees
 
 _STILL_BITS = 1.0
 """Of starting from nothing, more than of starting from the base field."""

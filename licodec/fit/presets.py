@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from licodec.model.pyramid import Picture
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,39 @@ class Preset:
     """Training steps of the synthesis network; 0: no network."""
     width: int
     """Channels of the synthesis network."""
+    worths: tuple[float, ...] = ()
+    """Factors of lambda that motion is searched with, to choose from by what it costs to code (`choice`); none: it is
+    searched once, and that is it."""
+    simpler: bool = False
+    """Choose from what is simpler, too."""
+    leaves: bool = False
+    """Choose for leaves of the pyramid, too."""
     group: int | None = None
     """Distance between anchors, in frames; None: by the length of a segment."""
 
+    def chooses(self, picture: Picture) -> bool:
+        """Whether motion is chosen for a picture, instead of taken as it is found."""
+        return bool(self.worths and picture.refs) and (self.leaves or not picture.leaf)
 
+
+_FAST = Preset(
+    look_ahead=True,
+    denoise=True,
+    intra=8,
+    sweeps=2,
+    rounds=2,
+    refine=True,
+    steps=600,
+    width=8,
+    worths=(0.6, 1.7),
+)
+_SLOW = replace(_FAST, sweeps=4, rounds=4, worths=(1.0, 0.35, 0.6, 1.5, 2.5), simpler=True, leaves=True)
 PRESETS = {
     "ultrafast": Preset(look_ahead=False, denoise=False, intra=1, sweeps=1, rounds=1, refine=False, steps=0, width=8),
-    "fast": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=2, refine=True, steps=600, width=8),
-    "medium": Preset(look_ahead=True, denoise=True, intra=8, sweeps=2, rounds=3, refine=True, steps=3000, width=8),
-    "slow": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, steps=12000, width=32),
-    "placebo": Preset(look_ahead=True, denoise=True, intra=8, sweeps=4, rounds=4, refine=True, steps=40000, width=48),
+    "fast": _FAST,
+    "medium": replace(_FAST, steps=3000, worths=(1.0, 0.5, 2.0), simpler=True, leaves=True),
+    "slow": replace(_SLOW, steps=12000, width=32),
+    "placebo": replace(_SLOW, steps=40000, width=48),
 }
 
 

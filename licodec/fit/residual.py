@@ -40,18 +40,9 @@ def quantise(
     source, prediction: [planes, rows, columns], of which `shape` (rows, columns) is not padding; first: whether there
     are no references; intra: whether blocks may be predicted from what is around them.
     """
-    residual = source - prediction
-
-    def blocks_of(s: int) -> Blocks:
-        size = SIZES[s]
-        x = to_blocks(forward(residual, size), size)
-        down, across = x.shape[1:3]
-        at = np.divmod(np.arange(down * across), across)
-        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms)
-
-    inter = each(blocks_of, range(len(SIZES)))
+    inter = _every_size(source - prediction, terms)
     costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]
-    sizes = _cheapest_tree(costs, terms.rates)
+    sizes, _ = _cheapest_tree(costs, terms.rates)
     modes = np.full((2 * sizes.shape[0], 2 * sizes.shape[1]), INTER, np.uint8)
     levels = np.zeros(source.shape, np.int16)
     if intra:
@@ -62,7 +53,7 @@ def quantise(
         made = np.clip(prediction + _samples(plain, sizes, lambda found: found * np.float32(terms.step)), 0, PEAK)
         tried = try_intra(made, source, prediction, shape, costs, terms, first)
         costs = [np.minimum(cost, trial.cost) for cost, trial in zip(costs, tried, strict=True)]
-        sizes = _cheapest_tree(costs, terms.rates)
+        sizes, _ = _cheapest_tree(costs, terms.rates)
         for s, trial in enumerate(tried):
             n = SIZES[s] // QUARTER
             found = np.where(_of_size(sizes, s) & (trial.cost == costs[s]), trial.modes, INTER)
@@ -77,8 +68,32 @@ def quantise(
     return Coded(sizes, modes, levels)
 
 
-def _cheapest_tree(costs: list[Floats], rates: Rates) -> Bytes:
-    """Sizes [rows / 8, columns / 8], from the leaves up: a block is split when its quarters are cheaper together.
+def least_costs(source: Floats, prediction: Floats, terms: Terms) -> Floats:
+    """[rows / 32, columns / 32] what each largest block costs at least, in bits, errors counted, if none is intra.
+
+    source, prediction: [planes, rows, columns], padded.
+    """
+    inter = _every_size(source - prediction, terms)
+    costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]
+    return _cheapest_tree(costs, terms.rates)[1]
+
+
+def _every_size(residual: Floats, terms: Terms) -> list[Blocks]:
+    """Blocks of planes [planes, rows, columns], of each size index."""
+
+    def blocks_of(s: int) -> Blocks:
+        size = SIZES[s]
+        x = to_blocks(forward(residual, size), size)
+        down, across = x.shape[1:3]
+        at = np.divmod(np.arange(down * across), across)
+        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms)
+
+    return each(blocks_of, range(len(SIZES)))
+
+
+def _cheapest_tree(costs: list[Floats], rates: Rates) -> tuple[Bytes, Floats]:
+    """Sizes [rows / 8, columns / 8], from the leaves up: a block is split when its quarters are cheaper together; and
+    the costs of the largest blocks.
 
     costs: for each size index [down, across] of its blocks.
     """
@@ -91,7 +106,7 @@ def _cheapest_tree(costs: list[Floats], rates: Rates) -> Bytes:
         best = np.where(joined, whole, parts)
         factor = SIZES[s] // CELL
         sizes[np.repeat(np.repeat(joined, factor, 0), factor, 1)] = s
-    return sizes
+    return sizes, best
 
 
 def _of_size(sizes: Bytes, s: int) -> npt.NDArray[np.bool_]:

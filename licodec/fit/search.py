@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
+from licodec.fit.choice import Motion
 from licodec.fit.matching import Reference, to_bytes
-from licodec.fit.motion import FieldSearch, Steps
+from licodec.fit.motion import FieldSearch
 from licodec.fit.presets import Preset
 from licodec.fit.quadtree import MODE_BITS
 from licodec.model import motion
 from licodec.model.geometry import BLEND, Floats, Geometry, Planes
-from licodec.model.motion import Field, Known
+from licodec.model.motion import Field, Known, Steps
 from licodec.model.pyramid import Picture
 from licodec.render.numpy_renderer import follow
 
@@ -43,11 +44,8 @@ class MotionSearch:
         references: dict[int, Planes],
         bit_worth: float,
         rates: Sequence[MotionRates],
-    ) -> tuple[list[npt.NDArray[np.uint8]], list[Steps], npt.NDArray[np.uint8] | None]:
-        """Starts and corrections for each distinct reference, and the blend map if there are two.
-
-        `rates`: of each reference.
-        """
+    ) -> Motion:
+        """What is cheapest by the squared error that it leaves; `rates`: of each reference."""
         targets = list(dict.fromkeys(picture.refs))
         two = len(targets) > 1
         fields: dict[int, FieldSearch] = {}
@@ -79,7 +77,7 @@ class MotionSearch:
                     everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
                     predictions[frame] = follow(reference, own[-1].vectors, (1, 1), everything)
         blend = _blend(luma, [predictions[frame] for frame in targets], bit_worth) if two else None
-        return starts, corrections, blend
+        return Motion(starts, corrections, blend)
 
     def _reference(self, frame: int, luma: Floats) -> Reference:
         """A reference ready to be searched; those used last are kept."""

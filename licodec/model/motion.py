@@ -28,6 +28,8 @@ LIMIT = 4095
 
 Vectors = npt.NDArray[np.int32]
 """[rows, columns, 2] (x, y) in quarter samples."""
+Steps = list[npt.NDArray[np.int16]]
+"""Corrections [rows, columns, 2] of each level, finest first."""
 
 
 def level_shapes(height: int, width: int) -> list[tuple[int, int]]:

@@ -17,6 +17,11 @@ class Picture:
     refs: tuple[int, ...]
     """Frames it is predicted from: none, or (nearest earlier anchor, one before it or itself) or (past, future)."""
 
+    @property
+    def leaf(self) -> bool:
+        """Whether it lies between its neighbours, and no other is predicted from it."""
+        return self.refs == (self.frame - 1, self.frame + 1)
+
 
 def pyramid(groups: Sequence[int], most: int | None = None) -> list[list[Picture]]:
     """Batches of pictures in coding order; a batch needs only earlier batches.

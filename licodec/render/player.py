@@ -30,7 +30,7 @@ _KEEP_BYTES = 256 << 20
 """Contents kept, or what others refer to in a group and on the way to the first frame of the next one, and leaves, if
 that is more: coding and playing render each picture once."""
 _LEAVES = 6
-"""Contents kept of pictures that no others refer to, which go first: those prepared (half of `_PREPARED`) or shown."""
+"""Contents kept of leaves of the pyramid, which go first: those prepared (half of `_PREPARED`) or shown."""
 _AHEAD = 6
 """Batches parsed before they are asked for: about a group."""
 _PREPARED = 8
@@ -152,7 +152,7 @@ class Contents(Generic[Array]):
         for frame in (*picture.refs, picture.frame):
             if frame in self._kept:
                 self._kept.move_to_end(frame)
-        if picture.refs == (picture.frame - 1, picture.frame + 1):
+        if picture.leaf:
             self._leaves[picture.frame] = None
         while len(self._kept) > self._capacity:
             crowd = self._leaves if len(self._leaves) > _LEAVES else self._kept
