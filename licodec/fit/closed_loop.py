@@ -23,9 +23,10 @@ from licodec.fit.blocks import Terms
 from licodec.fit.choice import Motion, choose, motion_bits, residual_bits
 from licodec.fit.denoise import Denoiser
 from licodec.fit.importance import Importance, error_weights, quantiser_offsets
+from licodec.fit.intra import IntraBlocks
 from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import Coded, least_costs, quantise
+from licodec.fit.residual import Coded, Inter, intra_blocks, least_costs, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.threads import each
 from licodec.model import motion
@@ -240,19 +241,31 @@ class ClosedLoop:
             worth = factor * self._quality.bit_worth(picture.level)
             return self._search.search(picture, source[0], known, references, worth, rates)
 
+        def predicted(by: Motion) -> Planes:
+            fields = motion.fields(picture, by.starts, by.corrections, known, self._geometry.node_shapes[0])
+            return self._predict(fields, by.blend, references).planes
+
         if not self._preset.chooses(picture):
             found = searched(1.0)
         else:
             proposals = each(searched, self._preset.worths)
             coded.result()
-            steps = self._steps(picture)
-            terms = [self._terms(picture, g, steps) for g in range(len(self._geometry.groups))]
-            wanted = [self._padded(g, source) for g in range(len(terms))]
+            steps, groups = self._steps(picture), range(len(self._geometry.groups))
+            terms = [self._terms(picture, g, steps) for g in groups]
+            wanted = [self._padded(g, source) for g in groups]
+
+            def left_by(tried: Motion) -> tuple[list[Inter], list[Floats]]:
+                prediction = predicted(tried)
+                known = [self._padded(g, prediction) for g in groups]
+                return [Inter.of(wanted[g], known[g], terms[g]) for g in groups], known
+
+            # Intra blocks hang little on what the rest is predicted by.
+            inter, known_by_first = left_by(proposals[0])
+            intra = each(lambda g: self._intra(picture, g, inter[g], wanted[g], known_by_first[g], terms[g]), groups)
 
             def judge(tried: Motion) -> Floats:
-                fields = motion.fields(picture, tried.starts, tried.corrections, known, self._geometry.node_shapes[0])
-                prediction = self._predict(fields, tried.blend, references).planes
-                costs = [least_costs(wanted[g], self._padded(g, prediction), terms[g]) for g in range(len(terms))]
+                left = inter if tried is proposals[0] else left_by(tried)[0]
+                costs = [least_costs(*group) for group in zip(left, terms, intra, strict=True)]
                 return motion_bits(tried, rates, self._geometry) + residual_bits(costs, self._geometry)
 
             found = choose(proposals, judge, simpler=self._preset.simpler)
@@ -271,9 +284,19 @@ class ClosedLoop:
 
     def _coded(self, picture: Picture, g: int, source: Planes, prediction: Planes, steps: Sequence[float]) -> Coded:
         """A picture in a plane group."""
-        terms, shape = self._terms(picture, g, steps), self._geometry.shapes[self._geometry.groups[g][0]]
-        first, intra = not picture.refs, picture.level <= self._preset.intra
-        return quantise(self._padded(g, source), self._padded(g, prediction), shape, terms, first=first, intra=intra)
+        terms, wanted, known = self._terms(picture, g, steps), self._padded(g, source), self._padded(g, prediction)
+        inter = Inter.of(wanted, known, terms)
+        intra = self._intra(picture, g, inter, wanted, known, terms)
+        return quantise(inter, wanted, known, self._geometry.shapes[self._geometry.groups[g][0]], terms, intra)
+
+    def _intra(
+        self, picture: Picture, g: int, inter: Inter, wanted: Floats, known: Floats, terms: Terms
+    ) -> list[IntraBlocks] | None:
+        """What blocks of a plane group would be if they were intra, where that is allowed."""
+        if picture.level > self._preset.intra:
+            return None
+        shape = self._geometry.shapes[self._geometry.groups[g][0]]
+        return intra_blocks(inter, wanted, known, shape, terms, first=not picture.refs)
 
     def _terms(self, picture: Picture, g: int, steps: Sequence[float]) -> Terms:
         """What blocks of a plane group are weighed by."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.residual import Rates
 from licodec.fit.blocks import Blocks, Bytes, Floats, Levels, Terms
-from licodec.fit.intra import code_intra, try_intra
+from licodec.fit.intra import IntraBlocks, code_intra, try_intra
 from licodec.fit.threads import each
 from licodec.model.cosine import CELL, SIZES, forward, inverse, to_blocks
 from licodec.model.geometry import PEAK
@@ -32,33 +33,51 @@ class Coded:
     """[planes, rows, columns]"""
 
 
+class Inter(NamedTuple):
+    """What the blocks of a plane group would be if all of the prediction were taken; of each size index."""
+
+    blocks: list[Blocks]
+    costs: list[Floats]
+    """[down, across]"""
+
+    @staticmethod
+    def of(source: Floats, prediction: Floats, terms: Terms) -> Inter:
+        """source, prediction: [planes, rows, columns], padded."""
+        residual = source - prediction
+
+        def blocks_of(s: int) -> Blocks:
+            size = SIZES[s]
+            x = to_blocks(forward(residual, size), size)
+            down, across = x.shape[1:3]
+            at = np.divmod(np.arange(down * across), across)
+            return Blocks(x.reshape(len(x), -1, size, size), s, at, terms)
+
+        blocks = each(blocks_of, range(len(SIZES)))
+        return Inter(blocks, [b.cost.reshape(terms.worth[s].shape) for s, b in enumerate(blocks)])
+
+
 def quantise(
-    source: Floats, prediction: Floats, shape: tuple[int, int], terms: Terms, *, first: bool, intra: bool = True
+    inter: Inter,
+    source: Floats,
+    prediction: Floats,
+    shape: tuple[int, int],
+    terms: Terms,
+    intra: Sequence[IntraBlocks] | None,
 ) -> Coded:
     """Choose block sizes, modes and levels of padded planes.
 
-    source, prediction: [planes, rows, columns], of which `shape` (rows, columns) is not padding; first: whether there
-    are no references; intra: whether blocks may be predicted from what is around them.
+    source, prediction: [planes, rows, columns], of which `shape` (rows, columns) is not padding; intra: of each size
+    index, what blocks would be if they were predicted from what is around them (None: none may be).
     """
-    inter = _every_size(source - prediction, terms)
-    costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]
+    costs = _costs(inter, intra)
     sizes, _ = _cheapest_tree(costs, terms.rates)
     modes = np.full((2 * sizes.shape[0], 2 * sizes.shape[1]), INTER, np.uint8)
     levels = np.zeros(source.shape, np.int16)
-    if intra:
-        # What is around a block is not known before that is coded: it will be about what it is without intra blocks.
-        plain = np.zeros(source.shape, np.int16)
-        for s, blocks in enumerate(inter):
-            _put(blocks.plain, plain, s, _of_size(sizes, s))
-        made = np.clip(prediction + _samples(plain, sizes, lambda found: found * np.float32(terms.step)), 0, PEAK)
-        tried = try_intra(made, source, prediction, shape, costs, terms, first)
-        costs = [np.minimum(cost, trial.cost) for cost, trial in zip(costs, tried, strict=True)]
-        sizes, _ = _cheapest_tree(costs, terms.rates)
-        for s, trial in enumerate(tried):
-            n = SIZES[s] // QUARTER
-            found = np.where(_of_size(sizes, s) & (trial.cost == costs[s]), trial.modes, INTER)
-            modes |= found.repeat(n, axis=0).repeat(n, axis=1)
-    for s, blocks in enumerate(inter):
+    for s, trial in enumerate(intra or []):
+        n = SIZES[s] // QUARTER
+        found = np.where(_of_size(sizes, s) & (trial.cost == costs[s]), trial.modes, INTER)
+        modes |= found.repeat(n, axis=0).repeat(n, axis=1)
+    for s, blocks in enumerate(inter.blocks):
         n = SIZES[s] // QUARTER
         chosen = _of_size(sizes, s) & (modes[::n, ::n] == INTER)
         to_blocks(levels, SIZES[s])[:, chosen] = blocks.levels(np.flatnonzero(chosen))
@@ -68,27 +87,32 @@ def quantise(
     return Coded(sizes, modes, levels)
 
 
-def least_costs(source: Floats, prediction: Floats, terms: Terms) -> Floats:
-    """[rows / 32, columns / 32] what each largest block costs at least, in bits, errors counted, if none is intra.
+def intra_blocks(
+    inter: Inter, source: Floats, prediction: Floats, shape: tuple[int, int], terms: Terms, *, first: bool
+) -> list[IntraBlocks]:
+    """What blocks of each size index would be if they were intra; arguments as in `quantise`.
 
-    source, prediction: [planes, rows, columns], padded.
+    first: whether there are no references. What is around a block is not known before that is coded: it will be about
+    what it is without intra blocks.
     """
-    inter = _every_size(source - prediction, terms)
-    costs = [blocks.cost.reshape(terms.worth[s].shape) for s, blocks in enumerate(inter)]
-    return _cheapest_tree(costs, terms.rates)[1]
+    sizes, _ = _cheapest_tree(inter.costs, terms.rates)
+    plain = np.zeros(source.shape, np.int16)
+    for s, blocks in enumerate(inter.blocks):
+        _put(blocks.plain, plain, s, _of_size(sizes, s))
+    made = np.clip(prediction + _samples(plain, sizes, lambda found: found * np.float32(terms.step)), 0, PEAK)
+    return try_intra(made, source, prediction, shape, inter.costs, terms, first)
 
 
-def _every_size(residual: Floats, terms: Terms) -> list[Blocks]:
-    """Blocks of planes [planes, rows, columns], of each size index."""
+def least_costs(inter: Inter, terms: Terms, intra: Sequence[IntraBlocks] | None) -> Floats:
+    """[rows / 32, columns / 32] what each largest block costs at least, in bits, errors counted."""
+    return _cheapest_tree(_costs(inter, intra), terms.rates)[1]
 
-    def blocks_of(s: int) -> Blocks:
-        size = SIZES[s]
-        x = to_blocks(forward(residual, size), size)
-        down, across = x.shape[1:3]
-        at = np.divmod(np.arange(down * across), across)
-        return Blocks(x.reshape(len(x), -1, size, size), s, at, terms)
 
-    return each(blocks_of, range(len(SIZES)))
+def _costs(inter: Inter, intra: Sequence[IntraBlocks] | None) -> list[Floats]:
+    """Of blocks that may be either."""
+    if intra is None:
+        return inter.costs
+    return [np.minimum(cost, trial.cost) for cost, trial in zip(inter.costs, intra, strict=True)]
 
 
 def _cheapest_tree(costs: list[Floats], rates: Rates) -> tuple[Bytes, Floats]:

@@ -33,6 +33,12 @@ def test_version(run: Run) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, f"licodec {licodec.__version__}\n", "")
 
 
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "licodec", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
+    assert (result.stdout, result.stderr) == (f"licodec {licodec.__version__}\n", "")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([name, "--help"] for name in COMMANDS)])
 def test_help(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)

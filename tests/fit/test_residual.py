@@ -19,7 +19,7 @@ from licodec.entropy.residual import Rates, ResidualCoder
 from licodec.entropy.segment import PictureCoder
 from licodec.fit.blocks import Terms
 from licodec.fit.presets import Quality
-from licodec.fit.residual import Coded, quantise
+from licodec.fit.residual import Coded, Inter, intra_blocks, least_costs, quantise
 from licodec.fit.trellis import dependent_levels
 from licodec.model.cosine import CELL, SIZES, inverse, to_blocks
 from licodec.model.geometry import PEAK, Geometry
@@ -34,12 +34,27 @@ WORTH = Quality(0).worth
 LARGEST = len(SIZES) - 1
 
 
+def coded(
+    source: np.ndarray,
+    prediction: np.ndarray,
+    shape: tuple[int, ...],
+    terms: Terms,
+    *,
+    first: bool = False,
+    intra: bool = True,
+) -> Coded:
+    rows, columns = shape
+    inter = Inter.of(source, prediction, terms)
+    tried = intra_blocks(inter, source, prediction, (rows, columns), terms, first=first) if intra else None
+    return quantise(inter, source, prediction, (rows, columns), terms, tried)
+
+
 def choose(
     residual: np.ndarray, step: float, lam: float, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sizes and levels of a residual, no block of which is intra, whose references hold no activity."""
     terms = terms_of(residual, step, lam, weights)
-    found = quantise(residual, np.zeros_like(residual), residual.shape[1:], terms, first=False, intra=False)
+    found = coded(residual, np.zeros_like(residual), residual.shape[1:], terms, intra=False)
     assert not found.modes.any()
     return found.sizes, found.levels
 
@@ -206,7 +221,7 @@ def test_stripes_in_a_first_picture_are_cheaper_from_around_them(planes: int) ->
     source = np.stack([stripes, 255 - stripes][:planes]).astype(np.float32)
     grey, step = np.full_like(source, 128), 8.0
     terms = terms_of(source, step, WORTH * step**2)
-    without, found = (quantise(source, grey, (64, 96), terms, first=True, intra=intra) for intra in (False, True))
+    without, found = (coded(source, grey, (64, 96), terms, first=True, intra=intra) for intra in (False, True))
     assert (found.modes > 0).mean() > 0.7
     assert coded_bits(found.sizes, found.levels, found.modes) < 0.5 * coded_bits(without.sizes, without.levels)
     errors = [np.square(decoded(f, grey, step) - source).mean() for f in (without, found)]
@@ -220,7 +235,7 @@ def test_what_references_do_not_have_is_intra_and_the_rest_is_not() -> None:
     # Something smooth lies in front of what was there.
     source[0, 16:48, 32:64] = (60 + x + y)[16:48, 32:64]
     step = 6.0
-    found = quantise(source, prediction, (64, 96), terms_of(source, step, WORTH * step**2), first=False)
+    found = coded(source, prediction, (64, 96), terms_of(source, step, WORTH * step**2))
     inside = np.zeros((16, 24), np.bool_)
     inside[4:12, 8:16] = True
     assert (found.modes[inside] > 0).mean() > 0.8
@@ -239,3 +254,18 @@ def test_sizes_tile_the_plane_and_nothing_costs_more_than_leaving_it_out(cells: 
         assert (tiles.all(axis=(1, 3)) == tiles.any(axis=(1, 3))).all()
     error = np.square(residual - rebuilt(sizes, levels, step)).sum()
     assert error <= np.square(residual).sum() + 16 * WORTH * step**2
+
+
+def test_what_a_block_costs_is_least_where_it_may_be_intra_too() -> None:
+    x, _ = grid(96, 64)
+    source = (128 + 80 * np.sign(np.sin(x / 3))).astype(np.float32)[None]
+    prediction = source.copy()
+    prediction[0, :, 32:64] = 128
+    terms = terms_of(source, 8.0, WORTH * 64)
+    inter = Inter.of(source, prediction, terms)
+    without = least_costs(inter, terms, None)
+    found = least_costs(inter, terms, intra_blocks(inter, source, prediction, (64, 96), terms, first=False))
+    assert without.shape == found.shape == (2, 3)
+    assert (found[:, 1] < 0.7 * without[:, 1]).all()
+    np.testing.assert_array_equal(found[:, ::2], without[:, ::2])
+    assert without[:, ::2].max() < 0.05 * without[:, 1].min()
