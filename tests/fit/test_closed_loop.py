@@ -16,7 +16,7 @@ from licodec.entropy.segment import SegmentReader, frames_in
 from licodec.fit.closed_loop import with_next_anchor
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.search import MotionSearch
-from licodec.fit.segment import fit_segment
+from licodec.fit.segment import SegmentFit, fit_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, Planes
 from licodec.model.pyramid import Picture, pyramid
@@ -105,3 +105,34 @@ def test_a_part_of_a_segment_is_a_segment(monkeypatch: pytest.MonkeyPatch) -> No
     for payload in saved:
         batches = list(SegmentReader(payload, GEOMETRY, CONFIG, frames_in(payload)).batches())
         assert sorted(p.frame for batch in batches for p in batch) == list(range(frames_in(payload)))
+
+
+def test_presets_choose_motion_where_they_say() -> None:
+    first, anchor, middle, leaf = Picture(0, 0, ()), Picture(4, 1, (0, 0)), Picture(2, 2, (0, 4)), Picture(1, 3, (0, 2))
+    pictures = (first, anchor, middle, leaf)
+    chosen = {name: [preset.chooses(picture) for picture in pictures] for name, preset in PRESETS.items()}
+    every = [False, True, True, True]
+    assert chosen["ultrafast"] == [False] * 4
+    assert chosen["fast"] == [False, True, True, False]
+    assert chosen["medium"] == chosen["slow"] == chosen["placebo"] == every
+
+
+def test_vectors_that_fit_by_chance_are_not_chosen() -> None:
+    """Of clouds, other ones in each frame, squared error finds some that look like motion; they do not pay."""
+    info = VideoInfo(128, 128)
+
+    def clouds(t: int) -> Planes:
+        noise = np.random.default_rng(t).normal(0, 1, (128, 128)).astype(np.float32)
+        return with_neutral_chroma((128 + 200 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(0, 255), info)
+
+    plain = replace(PRESETS["fast"], look_ahead=False, denoise=False, steps=0, worths=(), leaves=True)
+    vectors, sizes = [], []
+    for preset in (plain, replace(plain, worths=(1.0,))):
+        fit = SegmentFit(Geometry.of(info), CONFIG, clouds, (4,), Quality(28), preset)
+        fit.code(None)
+        found = [step for p in fit.symbols.pictures.values() for steps in p.corrections for step in steps]
+        vectors.append(sum(int(step.any(axis=-1).sum()) for step in found))
+        sizes.append(len(fit.to_bytes()))
+    assert vectors[1] == 0
+    assert vectors[0] > 20
+    assert sizes[1] < 0.95 * sizes[0]
