@@ -241,36 +241,45 @@ class ClosedLoop:
             worth = factor * self._quality.bit_worth(picture.level)
             return self._search.search(picture, source[0], known, references, worth, rates)
 
-        def predicted(by: Motion) -> Planes:
-            fields = motion.fields(picture, by.starts, by.corrections, known, self._geometry.node_shapes[0])
-            return self._predict(fields, by.blend, references).planes
-
-        if not self._preset.chooses(picture):
-            found = searched(1.0)
-        else:
+        if self._preset.chooses(picture):
             proposals = each(searched, self._preset.worths)
             coded.result()
-            steps, groups = self._steps(picture), range(len(self._geometry.groups))
-            terms = [self._terms(picture, g, steps) for g in groups]
-            wanted = [self._padded(g, source) for g in groups]
-
-            def left_by(tried: Motion) -> tuple[list[Inter], list[Floats]]:
-                prediction = predicted(tried)
-                known = [self._padded(g, prediction) for g in groups]
-                return [Inter.of(wanted[g], known[g], terms[g]) for g in groups], known
-
-            # Intra blocks hang little on what the rest is predicted by.
-            inter, known_by_first = left_by(proposals[0])
-            intra = each(lambda g: self._intra(picture, g, inter[g], wanted[g], known_by_first[g], terms[g]), groups)
-
-            def judge(tried: Motion) -> Floats:
-                left = inter if tried is proposals[0] else left_by(tried)[0]
-                costs = [least_costs(*group) for group in zip(left, terms, intra, strict=True)]
-                return motion_bits(tried, rates, self._geometry) + residual_bits(costs, self._geometry)
-
-            found = choose(proposals, judge, simpler=self._preset.simpler)
+            found = self._choose_motion(picture, source, proposals, known, references, rates)
+        else:
+            found = searched(1.0)
         symbols = self.symbols.pictures[picture.frame]
         symbols.starts, symbols.corrections, symbols.blend = found
+
+    def _choose_motion(
+        self,
+        picture: Picture,
+        source: Planes,
+        proposals: Sequence[Motion],
+        known: Known,
+        references: dict[int, Planes],
+        rates: Sequence[MotionRates],
+    ) -> Motion:
+        """What is cheapest to code of some proposals, with all that they leave."""
+        steps, groups = self._steps(picture), range(len(self._geometry.groups))
+        terms = [self._terms(picture, g, steps) for g in groups]
+        wanted = [self._padded(g, source) for g in groups]
+
+        def left_by(tried: Motion) -> tuple[list[Inter], list[Floats]]:
+            fields = motion.fields(picture, tried.starts, tried.corrections, known, self._geometry.node_shapes[0])
+            prediction = self._predict(fields, tried.blend, references).planes
+            predicted = [self._padded(g, prediction) for g in groups]
+            return [Inter.of(wanted[g], predicted[g], terms[g]) for g in groups], predicted
+
+        # Intra blocks hang little on what the rest is predicted by.
+        inter, predicted = left_by(proposals[0])
+        intra = each(lambda g: self._intra(picture, g, inter[g], wanted[g], predicted[g], terms[g]), groups)
+
+        def judge(tried: Motion) -> Floats:
+            left = inter if tried is proposals[0] else left_by(tried)[0]
+            costs = [least_costs(*group) for group in zip(left, terms, intra, strict=True)]
+            return motion_bits(tried, rates, self._geometry) + residual_bits(costs, self._geometry)
+
+        return choose(proposals, judge, simpler=self._preset.simpler)
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
         symbols = self.symbols.pictures[picture.frame]
