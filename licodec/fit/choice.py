@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates, subtrees
-from licodec.fit.quadtree import MODE_BITS
+from licodec.fit.quadtree import MODE_BITS, correction_bits
 from licodec.fit.threads import each
 from licodec.model.cosine import SIZES
 from licodec.model.geometry import BLEND, Floats, Geometry
@@ -58,15 +58,16 @@ def motion_bits(motion: Motion, rates: Sequence[MotionRates], geometry: Geometry
         splits = subtrees(corrections)
         coded = np.ones(bits.shape, np.bool_)
         for depth in range(LEVELS - 1, -1, -1):
-            node_bits = _node_bits(corrections[depth], rate, depth)
+            node_bits = np.empty(splits[depth].shape, np.float32)
+            correction_bits(corrections[depth], rate.nonzero[depth], rate.size[depth], node_bits)
             if depth:
                 node_bits += rate.split[depth][splits[depth]]
-            bits += in_trees(node_bits * coded, NODE << depth, bits.shape)
+            bits += _in_trees(node_bits * coded, NODE << depth, bits.shape)
             if depth:
                 rows, columns = corrections[depth - 1].shape[:2]
                 coded = (coded & (splits[depth] != 0)).repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
     if motion.blend is not None:
-        bits += MODE_BITS * in_trees((motion.blend != 0).astype(np.float32), BLEND, bits.shape)
+        bits += MODE_BITS * _in_trees((motion.blend != 0).astype(np.float32), BLEND, bits.shape)
     return bits
 
 
@@ -78,13 +79,13 @@ def residual_bits(costs: Sequence[Floats], geometry: Geometry) -> Floats:
         across, down = geometry.step(geometry.groups[g][0])
         # A block of subsampled chroma may cover two trees or more: half of it each.
         wide, high = across * SIZES[-1], down * SIZES[-1]
-        spread = cost.repeat(max(high // _TREE, 1), axis=0).repeat(max(wide // _TREE, 1), axis=1)
-        spread = spread / (max(high // _TREE, 1) * max(wide // _TREE, 1))
+        trees_down, trees_across = max(high // _TREE, 1), max(wide // _TREE, 1)
+        spread = cost.repeat(trees_down, axis=0).repeat(trees_across, axis=1) / (trees_down * trees_across)
         total += _pooled(spread, max(_TREE // high, 1), max(_TREE // wide, 1), shape)
     return total
 
 
-def in_trees(values: Floats, samples: int, shape: tuple[int, int]) -> Floats:
+def _in_trees(values: Floats, samples: int, shape: tuple[int, int]) -> Floats:
     """[rows / 64, columns / 64] = `shape`: sums of a map with a value for each samples x samples of luma."""
     return _pooled(values, _TREE // samples, _TREE // samples, shape)
 
@@ -95,18 +96,6 @@ def _pooled(values: Floats, down: int, across: int, shape: tuple[int, int]) -> F
     padded = np.zeros((rows, columns), np.float32)
     padded[: values.shape[0], : values.shape[1]] = values
     return np.asarray(padded.reshape(shape[0], down, shape[1], across).sum(axis=(1, 3)))
-
-
-def _node_bits(corrections: npt.NDArray[np.int16], rate: MotionRates, depth: int) -> Floats:
-    """[rows, columns] of each node's flag and components."""
-    moved = (corrections != 0).any(axis=-1)
-    bits = rate.nonzero[depth][moved.astype(np.intp)].astype(np.float32)
-    last = rate.size.shape[-1] - 1
-    for axis in range(2):
-        magnitude = np.abs(corrections[moved, axis].astype(np.intp))
-        beyond = np.maximum(magnitude - last, 0)
-        bits[moved] += rate.size[depth, axis][np.minimum(magnitude, last)] + 2 * np.log2(beyond + 1)
-    return bits
 
 
 def _nothing(like: Motion) -> Motion:

@@ -364,6 +364,14 @@ def _bits(x: int, y: int, nonzero: Floats, magnitude: Floats) -> float:
     return nonzero[1] + _size_bits(abs(x), magnitude[0]) + _size_bits(abs(y), magnitude[1])
 
 
+@compiled
+def correction_bits(corrections: npt.NDArray[np.int16], nonzero: Floats, magnitude: Floats, bits: Floats) -> None:
+    """Set [rows, columns] `bits` of the corrections [rows, columns, 2] of a depth; rates as in `MotionRates`."""
+    for r in range(bits.shape[0]):
+        for c in range(bits.shape[1]):
+            bits[r, c] = _bits(corrections[r, c, 0], corrections[r, c, 1], nonzero, magnitude)
+
+
 @inlined
 def _size_bits(m: int, magnitude: Floats) -> float:
     last = len(magnitude) - 1

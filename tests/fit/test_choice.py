@@ -98,6 +98,7 @@ def test_parts_that_do_not_pay_are_left_out() -> None:
     """To a judge that counts what is not zero, and punishes what the second field lacks."""
     sizes = geometry(128, 128)
     proposal = random(sizes, 1)
+    proposal.corrections[0][3][:] = proposal.corrections[1][3][:] = (1, 2)
 
     def judge(motion: Motion) -> Floats:
         first, second = ([(step != 0).sum() for step in steps] for steps in motion.corrections)
@@ -108,6 +109,8 @@ def test_parts_that_do_not_pay_are_left_out() -> None:
     assert all(not step.any() for step in found.corrections[1][: LEVELS - 1]) or not found.corrections[0][3].any()
     assert np.array_equal(found.corrections[1][3], proposal.corrections[1][3])
     assert judge(found).sum() < judge(proposal).sum()
+    # Of what may be left out as a whole, the roots of both fields alone leave least.
+    assert not any(step.any() for steps in found.corrections for step in steps[: LEVELS - 1])
 
 
 def test_equal_costs_leave_the_first_proposal() -> None:
