@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates, subtrees
-from licodec.fit.quadtree import MODE_BITS, correction_bits
+from licodec.fit.quadtree import MODE_BITS, WAYS, correction_bits
 from licodec.fit.threads import each
 from licodec.model.cosine import SIZES
 from licodec.model.geometry import BLEND, Floats, Geometry
@@ -22,6 +22,8 @@ from licodec.model.motion import LEVELS, NODE, Steps, of_trees
 
 _TREE = NODE << LEVELS - 1
 """Luma samples a side of a tree."""
+_QUARTER = NODE << LEVELS - 2
+"""Luma samples a side of a quarter of a tree."""
 _START_BITS = 2.0
 """Of starting from nothing."""
 
@@ -37,60 +39,66 @@ class Motion(NamedTuple):
 def choose(proposals: Sequence[Motion], judge: Callable[[Motion], Floats], *, simpler: bool) -> Motion:
     """The best for each tree of `proposals` and of what is simpler than they are.
 
-    judge: [rows / 64, columns / 64] what a motion costs in each tree, in bits, with all that comes of it.
-    simpler: try as well what is left of the best without parts of it.
+    judge: [rows / 32, columns / 32] what a motion costs in each quarter of a tree, in bits, with all that comes of it.
+    simpler: try as well what is left of the best without one of its fields, then, quarter by quarter, without parts of
+    its corrections and blended otherwise.
     """
-    motions = [*proposals, _nothing(proposals[0])]
-    costs = np.stack(each(judge, motions))
-    best = _merged(motions, costs)
+    best, costs = _merged([*proposals, _nothing(proposals[0])], judge, _by_trees)
     if simpler:
-        motions = [best, *_simpler(best)]
-        costs = np.stack([costs.min(axis=0), *each(judge, motions[1:])])
-        best = _merged(motions, costs)
+        best, costs = _merged([best, *_one_field(best)], judge, _by_trees, costs)
+        best, costs = _merged([best, *_parts(best)], judge, _by_quarters, costs)
     return best
 
 
 def motion_bits(motion: Motion, rates: Sequence[MotionRates], geometry: Geometry) -> Floats:
-    """[rows / 64, columns / 64] about the bits of a motion; `rates`: of each reference."""
-    bits = np.zeros(geometry.node_shapes[-1], np.float32)
+    """[rows / 32, columns / 32] about the bits of a motion; `rates`: of each reference."""
+    bits = np.zeros(geometry.node_shapes[LEVELS - 2], np.float32)
+    trees = np.zeros(geometry.node_shapes[LEVELS - 1], np.float32)
     for starts, corrections, rate in zip(motion.starts, motion.corrections, rates, strict=False):
-        bits += _START_BITS * starts
+        trees += _START_BITS * starts
         splits = subtrees(corrections)
-        coded = np.ones(bits.shape, np.bool_)
+        coded = np.ones(trees.shape, np.bool_)
         for depth in range(LEVELS - 1, -1, -1):
             node_bits = np.empty(splits[depth].shape, np.float32)
             correction_bits(corrections[depth], rate.nonzero[depth], rate.size[depth], node_bits)
             if depth:
                 node_bits += rate.split[depth][splits[depth]]
-            bits += _in_trees(node_bits * coded, NODE << depth, bits.shape)
+            if depth == LEVELS - 1:
+                trees += node_bits
+            else:
+                bits += _in_quarters(node_bits * coded, NODE << depth, bits.shape)
             if depth:
                 rows, columns = corrections[depth - 1].shape[:2]
                 coded = (coded & (splits[depth] != 0)).repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
     if motion.blend is not None:
-        bits += MODE_BITS * _in_trees((motion.blend != 0).astype(np.float32), BLEND, bits.shape)
-    return bits
+        bits += MODE_BITS * _in_quarters((motion.blend != 0).astype(np.float32), BLEND, bits.shape)
+    # What is said of a tree counts in all of its quarters alike.
+    inside = _pooled(np.ones(bits.shape, np.float32), 2, 2, trees.shape)
+    return np.asarray(bits + of_trees(trees / inside, bits.shape, LEVELS - 2))
+
+
+def largest_size(geometry: Geometry, g: int) -> int:
+    """Size index of the largest blocks of a plane group that lie in one quarter of a tree."""
+    return max(s for s, size in enumerate(SIZES) if size * max(geometry.step(geometry.groups[g][0])) <= _QUARTER)
 
 
 def residual_bits(costs: Sequence[Floats], geometry: Geometry) -> Floats:
-    """[rows / 64, columns / 64] sum of the costs of each plane group's largest blocks [rows / 32, columns / 32]."""
-    shape = geometry.node_shapes[-1]
-    total = np.zeros(shape, np.float32)
+    """[rows / 32, columns / 32] sum of the costs of each plane group's blocks of its `largest_size`."""
+    total = np.zeros(geometry.node_shapes[LEVELS - 2], np.float32)
     for g, cost in enumerate(costs):
         across, down = geometry.step(geometry.groups[g][0])
-        # A block of subsampled chroma may cover two trees or more: half of it each.
-        wide, high = across * SIZES[-1], down * SIZES[-1]
-        trees_down, trees_across = max(high // _TREE, 1), max(wide // _TREE, 1)
-        spread = cost.repeat(trees_down, axis=0).repeat(trees_across, axis=1) / (trees_down * trees_across)
-        total += _pooled(spread, max(_TREE // high, 1), max(_TREE // wide, 1), shape)
+        size = SIZES[largest_size(geometry, g)]
+        total += _pooled(cost, _QUARTER // (down * size), _QUARTER // (across * size), total.shape)
     return total
 
 
-def _in_trees(values: Floats, samples: int, shape: tuple[int, int]) -> Floats:
-    """[rows / 64, columns / 64] = `shape`: sums of a map with a value for each samples x samples of luma."""
-    return _pooled(values, _TREE // samples, _TREE // samples, shape)
+def _in_quarters(values: Floats, samples: int, shape: tuple[int, int]) -> Floats:
+    """[rows / 32, columns / 32] = `shape`: sums of a map with a value for each samples x samples of luma."""
+    return _pooled(values, _QUARTER // samples, _QUARTER // samples, shape)
 
 
 def _pooled(values: Floats, down: int, across: int, shape: tuple[int, int]) -> Floats:
+    """Sums [shape] of down x across values; what is missing at the edges counts nothing."""
     rows, columns = shape[0] * down, shape[1] * across
     values = values[:rows, :columns]
     padded = np.zeros((rows, columns), np.float32)
@@ -107,40 +115,69 @@ def _nothing(like: Motion) -> Motion:
     )
 
 
-def _simpler(motion: Motion) -> list[Motion]:
-    """A motion without its finest corrections; with its coarsest alone; without those to one of two references; with
-    both references everywhere.
+def _one_field(motion: Motion) -> list[Motion]:
+    """A motion without what is said of the one or the other of two references."""
+    if motion.blend is None:
+        return []
+    found, blank = [], _nothing(motion)
+    for k in range(2):
+        starts, corrections = list(motion.starts), list(motion.corrections)
+        starts[k], corrections[k] = blank.starts[k], blank.corrections[k]
+        found.append(Motion(starts, corrections, motion.blend))
+    return found
+
+
+def _parts(motion: Motion) -> list[Motion]:
+    """A motion without its finest corrections, without those of two depths, with those of whole trees alone; with each
+    way of blending everywhere.
     """
     blank = _nothing(motion)
     found = [
         motion._replace(
             corrections=[[*z[:depth], *c[depth:]] for c, z in zip(motion.corrections, blank.corrections, strict=True)]
         )
-        for depth in (1, LEVELS - 1)
+        for depth in range(1, LEVELS)
     ]
     if motion.blend is not None:
-        for k in range(2):
-            starts, corrections = list(motion.starts), list(motion.corrections)
-            starts[k], corrections[k] = blank.starts[k], blank.corrections[k]
-            found.append(Motion(starts, corrections, motion.blend))
-        found.append(motion._replace(blend=blank.blend))
+        found += [motion._replace(blend=np.full_like(motion.blend, way)) for way in range(WAYS)]
     return found
 
 
-def _merged(motions: Sequence[Motion], costs: Floats) -> Motion:
-    """Of each tree the cheapest motion; costs: [motions, rows / 64, columns / 64]."""
-    which = costs.argmin(axis=0).astype(np.uint8)
+def _by_trees(costs: Floats) -> npt.NDArray[np.intp]:
+    """[rows / 32, columns / 32] which of [motions, rows / 32, columns / 32] costs least in a tree."""
+    shape = costs.shape[1:]
+    trees = -(-shape[0] // 2), -(-shape[1] // 2)
+    which = np.stack([_pooled(cost, 2, 2, trees) for cost in costs]).argmin(axis=0)
+    return of_trees(which, shape, LEVELS - 2)
 
-    def of_each(parts: Sequence[npt.NDArray], depth: int) -> npt.NDArray:
-        chosen = of_trees(which, parts[0].shape[:2], depth)
-        out = parts[0].copy()
-        for i, part in enumerate(parts[1:], 1):
-            out[chosen == i] = part[chosen == i]
-        return out
+
+def _by_quarters(costs: Floats) -> npt.NDArray[np.intp]:
+    """The same in a quarter of a tree, for motions that agree in what is said of whole trees."""
+    return costs.argmin(axis=0)
+
+
+def _merged(
+    motions: Sequence[Motion],
+    judge: Callable[[Motion], Floats],
+    chosen: Callable[[Floats], npt.NDArray[np.intp]],
+    first: Floats | None = None,
+) -> tuple[Motion, Floats]:
+    """Everywhere the motion that is `chosen` by what each costs there, and the costs; first: those of the first."""
+    known = [] if first is None else [first]
+    costs = np.stack([*known, *each(judge, motions[len(known) :])])
+    which = chosen(costs)
+
+    def of_each(parts: Sequence[npt.NDArray], samples: int) -> npt.NDArray:
+        rows, columns = parts[0].shape[:2]
+        n = max(_QUARTER // samples, 1)
+        places = which[:: max(samples // _QUARTER, 1), :: max(samples // _QUARTER, 1)]
+        places = places.repeat(n, axis=0).repeat(n, axis=1)[:rows, :columns]
+        return np.take_along_axis(np.stack(parts), places.reshape(1, rows, columns, *[1] * (parts[0].ndim - 2)), 0)[0]
 
     references, blends = range(len(motions[0].starts)), [m.blend for m in motions if m.blend is not None]
-    return Motion(
-        [of_each([m.starts[k] for m in motions], LEVELS - 1) for k in references],
-        [[of_each([m.corrections[k][d] for m in motions], d) for d in range(LEVELS)] for k in references],
-        of_each(blends, (BLEND // NODE).bit_length() - 1) if blends else None,
+    motion = Motion(
+        [of_each([m.starts[k] for m in motions], _TREE) for k in references],
+        [[of_each([m.corrections[k][d] for m in motions], NODE << d) for d in range(LEVELS)] for k in references],
+        of_each(blends, BLEND) if blends else None,
     )
+    return motion, np.take_along_axis(costs, which[None], 0)[0]

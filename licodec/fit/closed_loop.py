@@ -20,7 +20,7 @@ from licodec.entropy.coder import BitEncoder
 from licodec.entropy.motion import MotionRates
 from licodec.entropy.segment import PictureCoder, quantiser_rows
 from licodec.fit.blocks import Terms
-from licodec.fit.choice import Motion, choose, motion_bits, residual_bits
+from licodec.fit.choice import Motion, choose, largest_size, motion_bits, residual_bits
 from licodec.fit.denoise import Denoiser
 from licodec.fit.importance import Importance, error_weights, quantiser_offsets
 from licodec.fit.intra import IntraBlocks
@@ -263,6 +263,7 @@ class ClosedLoop:
         steps, groups = self._steps(picture), range(len(self._geometry.groups))
         terms = [self._terms(picture, g, steps) for g in groups]
         wanted = [self._padded(g, source) for g in groups]
+        largest = [largest_size(self._geometry, g) for g in groups]
 
         def left_by(tried: Motion) -> tuple[list[Inter], list[Floats]]:
             fields = motion.fields(picture, tried.starts, tried.corrections, known, self._geometry.node_shapes[0])
@@ -276,7 +277,7 @@ class ClosedLoop:
 
         def judge(tried: Motion) -> Floats:
             left = inter if tried is proposals[0] else left_by(tried)[0]
-            costs = [least_costs(*group) for group in zip(left, terms, intra, strict=True)]
+            costs = [least_costs(left[g], terms[g], intra[g], largest[g]) for g in groups]
             return motion_bits(tried, rates, self._geometry) + residual_bits(costs, self._geometry)
 
         return choose(proposals, judge, simpler=self._preset.simpler)

@@ -103,9 +103,11 @@ def intra_blocks(
     return try_intra(made, source, prediction, shape, inter.costs, terms, first)
 
 
-def least_costs(inter: Inter, terms: Terms, intra: Sequence[IntraBlocks] | None) -> Floats:
-    """[rows / 32, columns / 32] what each largest block costs at least, in bits, errors counted."""
-    return _cheapest_tree(_costs(inter, intra), terms.rates)[1]
+def least_costs(inter: Inter, terms: Terms, intra: Sequence[IntraBlocks] | None, largest: int) -> Floats:
+    """[down, across] what each block of size index `largest` costs at least, in bits, errors counted, if none is
+    larger.
+    """
+    return _cheapest_tree(_costs(inter, intra)[: largest + 1], terms.rates)[1]
 
 
 def _costs(inter: Inter, intra: Sequence[IntraBlocks] | None) -> list[Floats]:
@@ -119,11 +121,11 @@ def _cheapest_tree(costs: list[Floats], rates: Rates) -> tuple[Bytes, Floats]:
     """Sizes [rows / 8, columns / 8], from the leaves up: a block is split when its quarters are cheaper together; and
     the costs of the largest blocks.
 
-    costs: for each size index [down, across] of its blocks.
+    costs: for each size index, up to that of the largest, [down, across] of its blocks.
     """
     best = costs[0]
     sizes = np.zeros((best.shape[0] // 2, best.shape[1] // 2), np.uint8)
-    for s in range(1, len(SIZES)):
+    for s in range(1, len(costs)):
         parts = best.reshape(best.shape[0] // 2, 2, best.shape[1] // 2, 2).sum(axis=(1, 3)) + rates.split[s, 1]
         whole = costs[s] + rates.split[s, 0]
         joined = whole <= parts

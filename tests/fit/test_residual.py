@@ -263,9 +263,13 @@ def test_what_a_block_costs_is_least_where_it_may_be_intra_too() -> None:
     prediction[0, :, 32:64] = 128
     terms = terms_of(source, 8.0, WORTH * 64)
     inter = Inter.of(source, prediction, terms)
-    without = least_costs(inter, terms, None)
-    found = least_costs(inter, terms, intra_blocks(inter, source, prediction, (64, 96), terms, first=False))
+    intra = intra_blocks(inter, source, prediction, (64, 96), terms, first=False)
+    without, found = least_costs(inter, terms, None, 3), least_costs(inter, terms, intra, 3)
     assert without.shape == found.shape == (2, 3)
     assert (found[:, 1] < 0.7 * without[:, 1]).all()
     np.testing.assert_array_equal(found[:, ::2], without[:, ::2])
     assert without[:, ::2].max() < 0.05 * without[:, 1].min()
+    # Of blocks of at most 16 samples four cost what they are split into, without the flag that says so, or more.
+    smaller = least_costs(inter, terms, intra, 2)
+    assert smaller.shape == (4, 6)
+    assert (smaller.reshape(2, 2, 3, 2).sum(axis=(1, 3)) + terms.rates.split[3, 1] >= 0.9999 * found).all()
