@@ -1,8 +1,8 @@
 """Which of several motions of a picture to take, tree by tree, by what it costs to code what each of them leaves.
 
-The search for motion judges a vector by its squared error alone, of which it can only guess what comes of it. Here
-that is known: the residual is transformed and quantised, and its bits and its error count together with the bits of
-the motion. A search that pays more for bits, or less, or no motion beyond what is expected, is often better.
+The search for motion judges a vector by about what the errors of its cells cost (`hadamard`). Here that is known: the
+residual is transformed and quantised, and its bits and its error count together with the bits of the motion. A search
+that pays more for bits, or less, or no motion beyond what is expected, is often better.
 """
 
 from __future__ import annotations

@@ -12,19 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
+from licodec.fit.hadamard import Spectra, bits_by_blend, spectra
 from licodec.fit.matching import Reference, match, to_bytes, whole
 from licodec.fit.motion_kernels import Other
 from licodec.fit.quadtree import OWN, Trees, best_trees
 from licodec.fit.refine import refine
 from licodec.jit import compiled
-from licodec.model.cosine import to_blocks
 from licodec.model.geometry import Floats
-from licodec.model.motion import LEVELS, LIMIT, NODE, Steps, Vectors, level_shapes, of_trees
+from licodec.model.motion import LEVELS, LIMIT, Steps, Vectors, level_shapes, of_trees
 
 _STILL_BITS = 1.0
 """Of starting from nothing, more than of starting from the base field."""
-_LEAST_BITS = 0.5
-"""That the error of a cell must be worth for a node's vector to be looked for once more."""
 
 
 class FieldSearch:
@@ -43,30 +41,30 @@ class FieldSearch:
             sweeps: of the matching over the picture at full size.
             refine: look once more for the vectors of cells over 8 samples, each as a whole.
         """
-        self.luma, self._bit_worth, self._refine = luma, float(bit_worth), refine
+        self.luma, self._refine = luma, refine
         here, self._there = to_bytes(luma), reference.scales[0]
         self._here = whole(here)
         self._matched = match(here, reference, start, bit_worth, sweeps)
 
     def corrections(
-        self, base: Vectors, share: float, other: Floats | None, rates: MotionRates
+        self, base: Vectors, scale: np.float32, other: Floats | None, rates: MotionRates
     ) -> tuple[npt.NDArray[np.uint8], Steps]:
         """What each tree starts from, and its corrections, finest level first.
 
         Args:
             base: the base field.
-            share: part of the prediction's error that shows in the end.
+            scale: of `scale_of`, for the part of the prediction's error that shows in the end.
             other: the prediction from the other reference, if that is known: then each block of cells takes the better
                 of the two, or their mean.
             rates: estimated bits of the corrections.
         """
-        known = _other(self.luma, other)
-        costs, steps = self._trees(base, known, share, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
+        known = self._other(other, scale)
+        costs, steps = self._trees(base, known, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
         starts = np.zeros(costs.shape, np.uint8)
-        asked = _in_trees((base != 0).any(axis=-1)) & (costs > self._bit_worth * _STILL_BITS)
+        asked = _in_trees((base != 0).any(axis=-1)) & (costs > _STILL_BITS)
         if asked.any():
-            others, still = self._trees(np.zeros_like(base), known, share, rates, asked)
-            starts |= others + self._bit_worth * _STILL_BITS < costs
+            others, still = self._trees(np.zeros_like(base), known, rates, asked)
+            starts |= others + _STILL_BITS < costs
             for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
                 np.copyto(step, instead, where=of_trees(starts, step.shape, depth)[..., None] != 0)
         return starts, steps
@@ -75,7 +73,6 @@ class FieldSearch:
         self,
         base: Vectors,
         other: Other,
-        share: float,
         rates: MotionRates,
         asked: npt.NDArray[np.bool_],
     ) -> tuple[Floats, Steps]:
@@ -85,7 +82,7 @@ class FieldSearch:
         shapes = level_shapes(*self.luma.shape)
         own = tuple(_own_candidates(wanted, *shape, 1 << depth) for depth, shape in enumerate(shapes))
         if self._refine:
-            refine(self._here, self._there, other, base, own, asked, _LEAST_BITS * self._bit_worth / share)
+            refine(self._here, self._there, other, base, own, asked)
         steps = tuple(np.zeros((*shape, 2), np.int16) for shape in shapes)
         costs = np.full(shapes[-1], np.inf, np.float32)
         best_trees(
@@ -97,8 +94,6 @@ class FieldSearch:
             steps,
             costs,
             asked,
-            self._bit_worth,
-            share,
             rates.nonzero,
             rates.size,
             rates.split,
@@ -106,14 +101,16 @@ class FieldSearch:
         )
         return costs, list(steps)
 
+    def _other(self, prediction: Floats | None, scale: np.float32) -> Other:
+        if prediction is None:
+            return Other(np.zeros(self._here.shape, np.int16), np.empty((0, 0), np.float32), scale)
+        found = left_by(self.luma, prediction)
+        return Other(found, bits_by_blend(found, found, scale)[0], scale)
 
-def _other(luma: Floats, prediction: Floats | None) -> Other:
-    """What another prediction leaves, if there is one."""
-    if prediction is None:
-        return Other(np.empty((0, 0), np.int16), np.empty((0, 0), np.int64))
-    errors = whole(np.rint(luma - prediction).astype(np.int16))
-    squares = np.square(to_blocks(errors, NODE), dtype=np.int64).sum(axis=(2, 3))
-    return Other(errors, squares)
+
+def left_by(luma: Floats, prediction: Floats) -> Spectra:
+    """Of the errors of a prediction."""
+    return spectra(whole(np.rint(luma - prediction).astype(np.int16)))
 
 
 def _in_trees(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.tiles import PATCH_COLUMNS, PATCH_ROWS, cell_error, cell_products, patch_error
+from licodec.fit.hadamard import Floats, Spectra, cell_bits
+from licodec.fit.tiles import PATCH_COLUMNS, PATCH_ROWS, patch_error
 from licodec.jit import compiled, inlined
 from licodec.model.motion import LIMIT, NODE, UNIT, Vectors
 
@@ -135,28 +136,28 @@ def _offset(move: int, first: int, count: int, length: int) -> int:
 
 
 class Other(NamedTuple):
-    """What the other of two predictions leaves of a picture; nothing at all if there is none."""
+    """What the other of two predictions leaves of a picture."""
 
-    errors: npt.NDArray[np.int16]
-    """[rows, columns] as `Samples`."""
-    squares: Ints
-    """[rows / 8, columns / 8] their squares' sums over each cell."""
+    spectra: Spectra
+    """Of its errors; all zeros if there is no other prediction."""
+    bits: Floats
+    """[rows / 8, columns / 8] what they cost; nothing at all if there is no other prediction."""
+    scale: np.float32
+    """Of `scale_of`."""
 
 
 @inlined
-def errors_by_blend(
+def bits_by_blend(
     luma: Samples, there: Phases, other: Other, base: Vectors, row: int, column: int, dx: int, dy: int
-) -> tuple[int, int, int]:
-    """Squared error of a cell with a correction, times four: of the mean of the other prediction and this one, of the
-    other alone, and of this one alone; without another one, thrice that of this one.
+) -> tuple[float, float, float]:
+    """What the error of a cell with a correction costs, in bits: of the mean of the other prediction and this one, of
+    the other alone, and of this one alone; without another one, thrice that of this one.
     """
     x = min(max(base[row, column, 0] + dx, -LIMIT), LIMIT)
     y = min(max(base[row, column, 1] + dy, -LIMIT), LIMIT)
     v, u = row * NODE, column * NODE
     down, right = v + _offset(y >> 2, v, NODE, there.shape[2]), u + _offset(x >> 2, u, NODE, there.shape[3])
-    if not other.errors.size:
-        alone = 4 * cell_error(luma, v, u, there, y & 3, x & 3, down, right)
+    mean, alone = cell_bits(luma, v, u, there, y & 3, x & 3, down, right, other.spectra, other.scale)
+    if not other.bits.size:
         return alone, alone, alone
-    alone, product = cell_products(luma, v, u, there, y & 3, x & 3, down, right, other.errors)
-    others = other.squares[row, column]
-    return alone + 2 * product + others, 4 * others, 4 * alone
+    return mean, other.bits[row, column], alone

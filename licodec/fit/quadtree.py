@@ -12,16 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Other, Phases, Samples, errors_by_blend
+from licodec.fit.motion_kernels import Other, Phases, Samples, bits_by_blend
 from licodec.jit import compiled, inlined
 from licodec.model.geometry import BLEND, Floats
 from licodec.model.motion import LEVELS, NODE, Vectors
 
-_KNEE = 8.0
-"""Squared error of a cell, in units of lambda, up to which nothing is coded for it and all of it is paid."""
-_SLOPE = 6.0
-"""Beyond it the residual takes over: cost of error and bits together, in lambda, for each e-fold of the error (both
-measured on three clips; twice or half as much changes less than 1%)."""
 WAYS = 3
 """Of blending: the mean of two predictions, one alone, the other alone."""
 MODE_BITS = 4.0
@@ -79,8 +74,6 @@ def best_trees(
     steps: tuple[npt.NDArray[np.int16], ...],
     costs: Floats,
     asked: npt.NDArray[np.bool_],
-    bit_worth: float,
-    share: float,
     nonzero: Floats,
     magnitude: Floats,
     divided: Floats,
@@ -92,7 +85,7 @@ def best_trees(
     """
     size = 1 << (LEVELS - 1)
     sums, first, cells, leaf, best, chosen, picked, split = trees
-    ways = WAYS if other.errors.size else 1
+    ways = WAYS if other.bits.size else 1
     for r in range(own[LEVELS - 1].shape[0]):
         for c in range(own[LEVELS - 1].shape[1]):
             if not asked[r, c]:
@@ -116,10 +109,8 @@ def best_trees(
                         c * size + x,
                         y,
                         x,
-                        share,
-                        bit_worth,
                     )
-            _add_up(cells, first, leaf, ways, bit_worth)
+            _add_up(cells, first, leaf, ways)
             for d in range(1, LEVELS):
                 side = size >> d
                 for y in range(side):
@@ -128,15 +119,13 @@ def best_trees(
                             if first[d, y, x, i] != i:
                                 continue
                             if d > 1:
-                                parts = _parts(
-                                    sums, first, best[d - 1], chosen[d - 1], d, y, x, i, bit_worth, nonzero, magnitude
-                                )
+                                parts = _parts(sums, first, best[d - 1], chosen[d - 1], d, y, x, i, nonzero, magnitude)
                             else:
                                 parts = _blended_parts(
-                                    sums, first, cells, chosen[0], picked, y, x, i, ways, bit_worth, nonzero, magnitude
+                                    sums, first, cells, chosen[0], picked, y, x, i, ways, nonzero, magnitude
                                 )
-                            parts += bit_worth * divided[d, 1]
-                            whole = leaf[d, y, x, i] + bit_worth * divided[d, 0]
+                            parts += divided[d, 1]
+                            whole = leaf[d, y, x, i] + divided[d, 0]
                             split[d, y, x, i] = parts < whole
                             best[d, y, x, i] = min(parts, whole)
             top = LEVELS - 1
@@ -144,7 +133,7 @@ def best_trees(
             for i in range(_count(top)):
                 if first[top, 0, 0, i] != i:
                     continue
-                cost = best[top, 0, 0, i] + bit_worth * _bits(
+                cost = best[top, 0, 0, i] + _bits(
                     sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1], nonzero[top], magnitude[top]
                 )
                 if cost < least:
@@ -217,8 +206,6 @@ def _cell_costs(
     column: int,
     y: int,
     x: int,
-    share: float,
-    bit_worth: float,
 ) -> None:
     """Cost of a cell's error with each candidate and way of blending."""
     if row >= base.shape[0] or column >= base.shape[1]:
@@ -227,20 +214,13 @@ def _cell_costs(
     for i in range(_ALL):
         if first[0, y, x, i] != i:
             continue
-        found = errors_by_blend(luma, there, other, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
-        for way in range(WAYS if other.errors.size else 1):
-            cells[way, y, x, i] = _cost(share / 4 * found[way], bit_worth)
-
-
-@inlined
-def _cost(error: float, bit_worth: float) -> float:
-    """Of an error and of the bits that take it away."""
-    knee = _KNEE * bit_worth
-    return error if error <= knee else knee + _SLOPE * bit_worth * math.log(np.float32(error / knee))
+        found = bits_by_blend(luma, there, other, base, row, column, sums[0, y, x, i, 0], sums[0, y, x, i, 1])
+        for way in range(WAYS if other.bits.size else 1):
+            cells[way, y, x, i] = found[way]
 
 
 @compiled
-def _add_up(cells: Floats, first: npt.NDArray[np.int32], leaf: Floats, ways: int, bit_worth: float) -> None:
+def _add_up(cells: Floats, first: npt.NDArray[np.int32], leaf: Floats, ways: int) -> None:
     """Costs of nodes that are not split: of their blocks, each blended the best way."""
     leaf[1:] = 0
     for y in range(leaf.shape[1] // 2):
@@ -252,15 +232,15 @@ def _add_up(cells: Floats, first: npt.NDArray[np.int32], leaf: Floats, ways: int
                 for way in range(ways):
                     cost = cells[way, 2 * y, 2 * x, i] + cells[way, 2 * y, 2 * x + 1, i]
                     cost += cells[way, 2 * y + 1, 2 * x, i] + cells[way, 2 * y + 1, 2 * x + 1, i]
-                    least = min(least, cost + _way_price(way, bit_worth))
+                    least = min(least, cost + _way_bits(way))
                 for d in range(1, LEVELS):
                     if i < _count(d):
                         leaf[d, y >> (d - 1), x >> (d - 1), i] += least
 
 
 @inlined
-def _way_price(way: int, bit_worth: float) -> float:
-    return bit_worth * MODE_BITS if way else 0.0
+def _way_bits(way: int) -> float:
+    return MODE_BITS if way else 0.0
 
 
 @compiled
@@ -274,7 +254,6 @@ def _blended_parts(
     x: int,
     i: int,
     ways: int,
-    bit_worth: float,
     nonzero: Floats,
     magnitude: Floats,
 ) -> float:
@@ -286,7 +265,7 @@ def _blended_parts(
             for j in range(_ALL):
                 if first[0, v, u, j] != j:
                     continue
-                price = _price(sums, 1, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
+                price = _price(sums, 1, y, x, i, v, u, j, nonzero, magnitude)
                 if cells[0, v, u, j] + price < a:
                     a, picked[0, v, u] = cells[0, v, u, j] + price, j
                 if ways > 1:
@@ -297,10 +276,10 @@ def _blended_parts(
             mean, other, alone = mean + a, other + b, alone + c
     way, least = 0, mean
     if ways > 1:
-        if other + _way_price(1, bit_worth) < least:
-            way, least = 1, other + _way_price(1, bit_worth)
-        if alone + _way_price(2, bit_worth) < least:
-            way, least = 2, alone + _way_price(2, bit_worth)
+        if other + MODE_BITS < least:
+            way, least = 1, other + MODE_BITS
+        if alone + MODE_BITS < least:
+            way, least = 2, alone + MODE_BITS
     for v in range(2 * y, 2 * y + 2):
         for u in range(2 * x, 2 * x + 2):
             chosen[v, u, i] = picked[way, v, u]
@@ -317,7 +296,6 @@ def _parts(
     y: int,
     x: int,
     i: int,
-    bit_worth: float,
     nonzero: Floats,
     magnitude: Floats,
 ) -> float:
@@ -329,7 +307,7 @@ def _parts(
             for j in range(_count(d - 1)):
                 if first[d - 1, v, u, j] != j:
                     continue
-                cost = costs[v, u, j] + _price(sums, d, y, x, i, v, u, j, bit_worth, nonzero, magnitude)
+                cost = costs[v, u, j] + _price(sums, d, y, x, i, v, u, j, nonzero, magnitude)
                 if cost < least:
                     least, chosen[v, u, i] = cost, j
             total += least
@@ -346,14 +324,13 @@ def _price(
     v: int,
     u: int,
     j: int,
-    bit_worth: float,
     nonzero: Floats,
     magnitude: Floats,
 ) -> np.float32:
     """What it costs that a quarter has candidate `j` where its node has `i`."""
     dx = sums[d - 1, v, u, j, 0] - sums[d, y, x, i, 0]
     dy = sums[d - 1, v, u, j, 1] - sums[d, y, x, i, 1]
-    return np.float32(bit_worth * _bits(dx, dy, nonzero[d - 1], magnitude[d - 1]))
+    return np.float32(_bits(dx, dy, nonzero[d - 1], magnitude[d - 1]))
 
 
 @inlined

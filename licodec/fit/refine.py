@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from licodec.fit.motion_kernels import Other, Phases, Samples, errors_by_blend
+from licodec.fit.motion_kernels import Other, Phases, Samples, bits_by_blend
 from licodec.fit.quadtree import OWN
 from licodec.jit import compiled, inlined
 from licodec.model.motion import LEVELS, Vectors
 
 _WALKS = 4
 """Steps of a candidate at most."""
-_FAR = 1 << 62
+_LEAST_BITS = 0.5
+"""That the error of a cell must cost for a node's vector to be looked for once more."""
 
 
 @compiled
@@ -23,13 +24,11 @@ def refine(
     base: Vectors,
     own: tuple[npt.NDArray[np.int32], ...],
     asked: npt.NDArray[np.bool_],
-    enough: float,
 ) -> None:
     """Move the last of the candidates `own` of nodes over the cells to where it predicts its cells best.
 
     From the coarsest nodes down, each begins with the best of its own, of those of the nodes over it, to the left and
-    above, and of none at all, and goes on in single steps. In the trees `asked` for, and where a cell's mean squared
-    error, added up, is not below `enough`.
+    above, and of none at all, and goes on in single steps. In the trees `asked` for, and where errors cost something.
     """
     # Tree by tree: what one reads of the reference stays in the processor's cache.
     for row in range(asked.shape[0]):
@@ -40,7 +39,7 @@ def refine(
                 side = 1 << (LEVELS - 1 - d)
                 for r in range(row * side, min((row + 1) * side, own[d].shape[0])):
                     for c in range(column * side, min((column + 1) * side, own[d].shape[1])):
-                        _refine_node(luma, there, other, base, own, d, r, c, enough)
+                        _refine_node(luma, there, other, base, own, d, r, c)
 
 
 @compiled
@@ -53,17 +52,16 @@ def _refine_node(
     d: int,
     r: int,
     c: int,
-    enough: float,
 ) -> None:
     nodes, last = own[d], OWN - 1
     x, y = nodes[r, c, last, 0], nodes[r, c, last, 1]
-    best = _node_error(luma, there, other, base, d, r, c, x, y, _FAR)
-    if best < 4 * enough * (1 << 2 * d):
+    best = _node_bits(luma, there, other, base, d, r, c, x, y, 3e38)
+    if best < _LEAST_BITS * (1 << 2 * d):
         return
     for k in range(5):
         nx, ny = _beginning(own, d, r, c, k)
         if nx != x or ny != y:
-            found = _node_error(luma, there, other, base, d, r, c, nx, ny, best)
+            found = _node_bits(luma, there, other, base, d, r, c, nx, ny, best)
             if found < best:
                 best, x, y = found, nx, ny
     bx, by = x, y
@@ -73,7 +71,7 @@ def _refine_node(
             # Not back to where it came from.
             if cx + dx == bx and cy + dy == by:
                 continue
-            found = _node_error(luma, there, other, base, d, r, c, cx + dx, cy + dy, best)
+            found = _node_bits(luma, there, other, base, d, r, c, cx + dx, cy + dy, best)
             if found < best:
                 best, x, y = found, cx + dx, cy + dy
         if x == cx and y == cy:
@@ -100,7 +98,7 @@ def _beginning(own: tuple[npt.NDArray[np.int32], ...], d: int, r: int, c: int, k
 
 
 @inlined
-def _node_error(
+def _node_bits(
     luma: Samples,
     there: Phases,
     other: Other,
@@ -110,15 +108,13 @@ def _node_error(
     c: int,
     x: int,
     y: int,
-    limit: int,
-) -> int:
-    """Squared error of the cells of a node with a correction, times four, each blended its best way; over `limit` not
-    exact.
-    """
-    total, reach = 0, 1 << d
+    limit: float,
+) -> float:
+    """What errors of the cells of a node cost with a correction, each blended its best way; over `limit` not exact."""
+    total, reach = 0.0, 1 << d
     for row in range(r * reach, min((r + 1) * reach, base.shape[0])):
         for column in range(c * reach, min((c + 1) * reach, base.shape[1])):
-            total += min(errors_by_blend(luma, there, other, base, row, column, x, y))
+            total += min(bits_by_blend(luma, there, other, base, row, column, x, y))
             if total > limit:
                 return total
     return total

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.choice import Motion
+from licodec.fit.hadamard import bits_by_blend, scale_of
 from licodec.fit.matching import Reference, to_bytes
-from licodec.fit.motion import FieldSearch
+from licodec.fit.motion import FieldSearch, left_by
 from licodec.fit.presets import Preset
 from licodec.fit.quadtree import MODE_BITS
 from licodec.model import motion
 from licodec.model.geometry import BLEND, Floats, Geometry, Planes
-from licodec.model.motion import Field, Known, Steps
+from licodec.model.motion import NODE, Field, Known, Steps
 from licodec.model.pyramid import Picture
 from licodec.render.numpy_renderer import follow
 
@@ -45,7 +45,7 @@ class MotionSearch:
         bit_worth: float,
         rates: Sequence[MotionRates],
     ) -> Motion:
-        """What is cheapest by the squared error that it leaves; `rates`: of each reference."""
+        """What is cheapest by about what the errors that it leaves cost (`hadamard`); `rates`: of each reference."""
         targets = list(dict.fromkeys(picture.refs))
         two = len(targets) > 1
         fields: dict[int, FieldSearch] = {}
@@ -69,15 +69,18 @@ class MotionSearch:
                 other = next((p for target, p in predictions.items() if target != frame), None)
                 # Of the first of two nothing is known yet but that it will be averaged with another.
                 share = _SHARE_OF_ERROR[two and other is None]
-                start, steps = fields[frame].corrections(base, share, other, rates[len(own)])
+                scale = scale_of(bit_worth / share)
+                start, steps = fields[frame].corrections(base, scale, other, rates[len(own)])
                 own.append(Field(frame, motion.clip(motion.started(base, start) + motion.compose(steps))))
                 starts.append(start)
                 corrections.append(steps)
                 if two:
                     everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
                     predictions[frame] = follow(reference, own[-1].vectors, (1, 1), everything)
-        blend = _blend(luma, [predictions[frame] for frame in targets], bit_worth) if two else None
-        return Motion(starts, corrections, blend)
+        if not two:
+            return Motion(starts, corrections, None)
+        scale = scale_of(bit_worth / _SHARE_OF_ERROR[0])
+        return Motion(starts, corrections, _blend(luma, [predictions[frame] for frame in targets], scale))
 
     def _reference(self, frame: int, luma: Floats) -> Reference:
         """A reference ready to be searched; those used last are kept."""
@@ -91,17 +94,14 @@ class MotionSearch:
         return reference
 
 
-def _blend(luma: Floats, predictions: list[Floats], bit_worth: float) -> npt.NDArray[np.uint8]:
+def _blend(luma: Floats, predictions: list[Floats], scale: np.float32) -> npt.NDArray[np.uint8]:
     """The mode of each blend cell."""
-    first, second = predictions
-    errors = [_cells(np.square(luma - p)) for p in ((first + second) / 2, first, second)]
-    costs = [e + (bit_worth * MODE_BITS if i else 0) for i, e in enumerate(errors)]
-    return np.argmin(np.stack(costs), axis=0).astype(np.uint8)
-
-
-def _cells(values: Floats) -> Floats:
-    """Sum of a luma-sized map over each blend cell (what is missing at the edges repeats the last samples)."""
-    rows, columns = (-(-n // BLEND) for n in values.shape)
-    down, right = rows * BLEND - values.shape[0], columns * BLEND - values.shape[1]
-    p = cv2.copyMakeBorder(values, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    return cv2.resize(p, (columns, rows), interpolation=cv2.INTER_AREA) * (BLEND * BLEND)
+    first, second = (left_by(luma, prediction) for prediction in predictions)
+    bits = bits_by_blend(first, second, scale)
+    size = BLEND // NODE
+    rows, columns = (-(-n // BLEND) for n in luma.shape)
+    costs = np.zeros((3, rows * size, columns * size), np.float32)
+    costs[:, : bits.shape[1], : bits.shape[2]] = bits[:, : rows * size, : columns * size]
+    costs = costs.reshape(3, rows, size, columns, size).sum(axis=(2, 4))
+    costs[1:] += MODE_BITS
+    return np.argmin(costs, axis=0).astype(np.uint8)
