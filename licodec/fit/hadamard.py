@@ -42,7 +42,7 @@ def spectra(errors: npt.NDArray[np.int16]) -> Spectra:
     return out
 
 
-def bits_by_blend(first: Spectra, second: Spectra, scale: np.float32) -> Floats:
+def bits_of_cells(first: Spectra, second: Spectra, scale: np.float32) -> Floats:
     """[3, rows / 8, columns / 8] what the errors of the mean of two predictions, of the first and of the second alone
     cost, in bits.
     """

@@ -2,8 +2,8 @@
 
 A field is a quadtree on cells of 64, 32, 16 and 8 samples, whose vectors are a base plus the corrections on the way
 down. Candidates for the sum of corrections at a node are what fits its own cells, what fits the nodes above, and
-nothing. The choice that is best for all nodes together, (cost of the remaining error) + lambda (bits), is found
-exactly among these, from the leaves up.
+nothing. The choice that is best for all nodes together, by bits of motion and about those of what it leaves
+(`hadamard`), is found exactly among these, from the leaves up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
-from licodec.fit.hadamard import Spectra, bits_by_blend, spectra
+from licodec.fit.hadamard import Spectra, bits_of_cells, spectra
 from licodec.fit.matching import Reference, match, to_bytes, whole
 from licodec.fit.motion_kernels import Other
 from licodec.fit.quadtree import OWN, Trees, best_trees
@@ -105,7 +105,7 @@ class FieldSearch:
         if prediction is None:
             return Other(np.zeros(self._here.shape, np.int16), np.empty((0, 0), np.float32), scale)
         found = left_by(self.luma, prediction)
-        return Other(found, bits_by_blend(found, found, scale)[0], scale)
+        return Other(found, bits_of_cells(found, found, scale)[0], scale)
 
 
 def left_by(luma: Floats, prediction: Floats) -> Spectra:

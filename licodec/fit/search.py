@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.choice import Motion
-from licodec.fit.hadamard import bits_by_blend, scale_of
+from licodec.fit.hadamard import bits_of_cells, scale_of
 from licodec.fit.matching import Reference, to_bytes
 from licodec.fit.motion import FieldSearch, left_by
 from licodec.fit.presets import Preset
@@ -97,7 +97,7 @@ class MotionSearch:
 def _blend(luma: Floats, predictions: list[Floats], scale: np.float32) -> npt.NDArray[np.uint8]:
     """The mode of each blend cell."""
     first, second = (left_by(luma, prediction) for prediction in predictions)
-    bits = bits_by_blend(first, second, scale)
+    bits = bits_of_cells(first, second, scale)
     size = BLEND // NODE
     rows, columns = (-(-n // BLEND) for n in luma.shape)
     costs = np.zeros((3, rows * size, columns * size), np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from licodec.fit import hadamard
-from licodec.fit.hadamard import KNEE, SLOPE, bits_by_blend, scale_of, spectra
+from licodec.fit.hadamard import KNEE, SLOPE, bits_of_cells, scale_of, spectra
 from licodec.jit import compiled
 from licodec.model.motion import NODE, UNIT
 
@@ -72,7 +72,7 @@ def test_an_error_costs_its_coefficients(place: tuple[int, ...], kind: str, bit_
 def test_cells_of_two_predictions_and_of_their_mean() -> None:
     random = np.random.default_rng(3)
     first, second = (random.integers(-40, 41, (24, 40), dtype=np.int16) for _ in range(2))
-    found = bits_by_blend(spectra(first), spectra(second), scale_of(50.0))
+    found = bits_of_cells(spectra(first), spectra(second), scale_of(50.0))
     assert found.shape == (3, 3, 5)
     for r, c in np.ndindex(3, 5):
         one, two = (e[r * NODE : (r + 1) * NODE, c * NODE : (c + 1) * NODE].astype(np.int64) for e in (first, second))
@@ -84,5 +84,5 @@ def test_what_is_smooth_costs_less_than_noise_of_the_same_error() -> None:
     """Which is what a squared error cannot tell."""
     ramp = np.tile(np.arange(-28, 29, 8, dtype=np.int16), (NODE, 1))
     noise = np.random.default_rng(1).permutation(ramp.reshape(-1)).reshape(NODE, NODE)
-    smooth, rough = (bits_by_blend(spectra(e), spectra(e), scale_of(20.0))[0, 0, 0] for e in (ramp, noise))
+    smooth, rough = (bits_of_cells(spectra(e), spectra(e), scale_of(20.0))[0, 0, 0] for e in (ramp, noise))
     assert smooth < 0.5 * rough
