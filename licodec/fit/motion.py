@@ -59,11 +59,12 @@ class FieldSearch:
             rates: estimated bits of the corrections.
         """
         known = self._other(other, scale)
-        costs, steps = self._trees(base, known, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_))
+        vectors = base.copy()
+        costs, steps = self._trees(base, known, rates, np.ones(level_shapes(*self.luma.shape)[-1], np.bool_), vectors)
         starts = np.zeros(costs.shape, np.uint8)
         asked = _in_trees((base != 0).any(axis=-1)) & (costs > _STILL_BITS)
         if asked.any():
-            others, still = self._trees(np.zeros_like(base), known, rates, asked)
+            others, still = self._trees(np.zeros_like(base), known, rates, asked, vectors)
             starts |= others + _STILL_BITS < costs
             for depth, (step, instead) in enumerate(zip(steps, still, strict=True)):
                 np.copyto(step, instead, where=of_trees(starts, step.shape, depth)[..., None] != 0)
@@ -75,8 +76,12 @@ class FieldSearch:
         other: Other,
         rates: MotionRates,
         asked: npt.NDArray[np.bool_],
+        vectors: Vectors,
     ) -> tuple[Floats, Steps]:
-        """Costs of the trees `asked` for with corrections of `base`, and these; infinite and none of the others."""
+        """Costs of the trees `asked` for with corrections of `base`, and these; infinite and none of the others.
+
+        vectors: the field so far, in which they are set.
+        """
         # Differences of any two of these are corrections that can be coded.
         wanted = np.clip(self._matched - base, -LIMIT, LIMIT)
         shapes = level_shapes(*self.luma.shape)
@@ -94,6 +99,7 @@ class FieldSearch:
             steps,
             costs,
             asked,
+            vectors,
             rates.nonzero,
             rates.size,
             rates.split,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from licodec.fit.motion_kernels import Other, Phases, Samples, bits_by_blend
 from licodec.jit import compiled, inlined
 from licodec.model.geometry import BLEND, Floats
-from licodec.model.motion import LEVELS, NODE, Vectors
+from licodec.model.motion import LEVELS, LIMIT, NODE, Vectors
 
 WAYS = 3
 """Of blending: the mean of two predictions, one alone, the other alone."""
@@ -23,8 +23,12 @@ MODE_BITS = 4.0
 """Bits of saying that one prediction counts alone."""
 OWN = 2
 """Candidates of a node's own: the median of its cells and the commonest of them."""
+NEXT = 2
+"""Candidates of a root besides: what the cells to its left and above it move by."""
+_NEXT_BITS = np.float32(2.0)
+"""Of one of these, beyond the flag of a correction: the coder knows them."""
 assert BLEND == 2 * NODE
-_ALL = 1 + OWN * (LEVELS - 1) + 1
+_ALL = 1 + NEXT + OWN * (LEVELS - 1) + 1
 """Candidates of a cell: no correction; those of its nodes from the coarsest down; what fits itself."""
 
 
@@ -74,6 +78,7 @@ def best_trees(
     steps: tuple[npt.NDArray[np.int16], ...],
     costs: Floats,
     asked: npt.NDArray[np.bool_],
+    vectors: Vectors,
     nonzero: Floats,
     magnitude: Floats,
     divided: Floats,
@@ -81,7 +86,7 @@ def best_trees(
 ) -> None:
     """Set the corrections `steps` of the trees `asked` for, finest level first, and these trees' `costs`.
 
-    Before `trees`: the fields of `MotionRates`.
+    vectors: the field so far, in which they are set, too; before `trees`: the fields of `MotionRates`.
     """
     size = 1 << (LEVELS - 1)
     sums, first, cells, leaf, best, chosen, picked, split = trees
@@ -90,6 +95,7 @@ def best_trees(
         for c in range(own[LEVELS - 1].shape[1]):
             if not asked[r, c]:
                 continue
+            _gather_next(sums, first, base, vectors, r, c)
             for d in range(LEVELS - 1, -1, -1):
                 side = size >> d
                 for y in range(side):
@@ -133,9 +139,11 @@ def best_trees(
             for i in range(_count(top)):
                 if first[top, 0, 0, i] != i:
                     continue
-                cost = best[top, 0, 0, i] + _bits(
-                    sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1], nonzero[top], magnitude[top]
-                )
+                if 0 < i <= NEXT:
+                    cost = best[top, 0, 0, i] + nonzero[top, 1] + _NEXT_BITS
+                else:
+                    x, y = sums[top, 0, 0, i, 0], sums[top, 0, 0, i, 1]
+                    cost = best[top, 0, 0, i] + _bits(x, y, nonzero[top], magnitude[top])
                 if cost < least:
                     root, least = i, cost
             costs[r, c] = least
@@ -157,12 +165,46 @@ def best_trees(
                                 step = sums[d - 1, y, x, j, axis] - sums[d, y // 2, x // 2, i, axis]
                                 steps[d - 1][row, column, axis] = step
                         chosen[d - 1, y, x, 0] = j
+            for y in range(r * size, min((r + 1) * size, base.shape[0])):
+                for x in range(c * size, min((c + 1) * size, base.shape[1])):
+                    for axis in range(2):
+                        vectors[y, x, axis] = base[y, x, axis]
+                        for d in range(LEVELS):
+                            vectors[y, x, axis] += steps[d][y >> d, x >> d, axis]
 
 
 @inlined
 def _count(d: int) -> int:
     """Candidates of a node of depth d."""
-    return 1 + OWN * (LEVELS - d) if d else _ALL
+    return 1 + NEXT + OWN * (LEVELS - d) if d else _ALL
+
+
+@compiled
+def _gather_next(
+    sums: npt.NDArray[np.int32], first: npt.NDArray[np.int32], base: Vectors, vectors: Vectors, r: int, c: int
+) -> None:
+    """The candidates NEXT of a root, as the coder sees them: corrections by which it moves as the cells do that are
+    beside the middle of its left and upper edge.
+    """
+    size, top = 1 << (LEVELS - 1), LEVELS - 1
+    y, x = r * size, c * size
+    middle, centre = (y + min(y + size, base.shape[0])) >> 1, (x + min(x + size, base.shape[1])) >> 1
+    for axis in range(2):
+        west = vectors[middle, x - 1, axis] - base[middle, x, axis] if x else 0
+        north = vectors[y - 1, centre, axis] - base[y, centre, axis] if y else 0
+        sums[top, 0, 0, 1, axis] = min(max(west, -LIMIT), LIMIT)
+        sums[top, 0, 0, 2, axis] = min(max(north, -LIMIT), LIMIT)
+    for k in range(1, 1 + NEXT):
+        first[top, 0, 0, k] = _first_alike(sums[top, 0, 0], k)
+
+
+@inlined
+def _first_alike(sums: npt.NDArray[np.int32], k: int) -> int:
+    """Of [candidates, 2], the first that is the same as the k-th."""
+    i = 0
+    while sums[i, 0] != sums[k, 0] or sums[i, 1] != sums[k, 1]:
+        i += 1
+    return i
 
 
 @compiled
@@ -187,10 +229,7 @@ def _gather(
     for k in range(above, above + (OWN if d else 1)):
         for axis in range(2):
             sums[d, y, x, k, axis] = own[row, column, k - above, axis] if inside else 0
-        i = 0
-        while sums[d, y, x, i, 0] != sums[d, y, x, k, 0] or sums[d, y, x, i, 1] != sums[d, y, x, k, 1]:
-            i += 1
-        first[d, y, x, k] = i
+        first[d, y, x, k] = _first_alike(sums[d, y, x], k)
 
 
 @compiled
