@@ -47,15 +47,15 @@ class FieldSearch:
         self._matched = match(here, reference, start, bit_worth, sweeps)
 
     def corrections(
-        self, base: Vectors, scale: np.float32, other: Floats | None, rates: MotionRates
+        self, base: Vectors, scale: np.float32, other: Spectra | None, rates: MotionRates
     ) -> tuple[npt.NDArray[np.uint8], Steps]:
         """What each tree starts from, and its corrections, finest level first.
 
         Args:
             base: the base field.
             scale: of `scale_of`, for the part of the prediction's error that shows in the end.
-            other: the prediction from the other reference, if that is known: then each block of cells takes the better
-                of the two, or their mean.
+            other: of the errors of the prediction from the other reference (`left_by`), if that is known: then each
+                block of cells takes the better of the two, or their mean.
             rates: estimated bits of the corrections.
         """
         known = self._other(other, scale)
@@ -107,10 +107,9 @@ class FieldSearch:
         )
         return costs, list(steps)
 
-    def _other(self, prediction: Floats | None, scale: np.float32) -> Other:
-        if prediction is None:
+    def _other(self, found: Spectra | None, scale: np.float32) -> Other:
+        if found is None:
             return Other(np.zeros(self._here.shape, np.int16), np.empty((0, 0), np.float32), scale)
-        found = left_by(self.luma, prediction)
         return Other(found, bits_of_cells(found, found, scale)[0], scale)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from licodec.entropy.motion import MotionRates
 from licodec.fit.choice import Motion
-from licodec.fit.hadamard import bits_of_cells, scale_of
+from licodec.fit.hadamard import Spectra, bits_of_cells, scale_of
 from licodec.fit.matching import Reference, to_bytes
 from licodec.fit.motion import FieldSearch, left_by
 from licodec.fit.presets import Preset
@@ -49,7 +49,7 @@ class MotionSearch:
         targets = list(dict.fromkeys(picture.refs))
         two = len(targets) > 1
         fields: dict[int, FieldSearch] = {}
-        predictions: dict[int, Floats] = {}
+        left: dict[int, Spectra] = {}
         for _ in range(self._preset.rounds if two else 1):
             own: list[Field] = []
             starts: list[npt.NDArray[np.uint8]] = []
@@ -66,7 +66,7 @@ class MotionSearch:
                         sweeps=self._preset.sweeps,
                         refine=self._preset.refine,
                     )
-                other = next((p for target, p in predictions.items() if target != frame), None)
+                other = next((errors for target, errors in left.items() if target != frame), None)
                 # Of the first of two nothing is known yet but that it will be averaged with another.
                 share = _SHARE_OF_ERROR[two and other is None]
                 scale = scale_of(bit_worth / share)
@@ -76,11 +76,13 @@ class MotionSearch:
                 corrections.append(steps)
                 if two:
                     everything = slice(0, luma.shape[0]), slice(0, luma.shape[1])
-                    predictions[frame] = follow(reference, own[-1].vectors, (1, 1), everything)
+                    left[frame] = left_by(luma, follow(reference, own[-1].vectors, (1, 1), everything))
         if not two:
             return Motion(starts, corrections, None)
         scale = scale_of(bit_worth / _SHARE_OF_ERROR[0])
-        return Motion(starts, corrections, _blend(luma, [predictions[frame] for frame in targets], scale))
+        return Motion(
+            starts, corrections, _blend(left[targets[0]], left[targets[1]], scale, self._geometry.blend_shape)
+        )
 
     def _reference(self, frame: int, luma: Floats) -> Reference:
         """A reference ready to be searched; those used last are kept."""
@@ -94,12 +96,10 @@ class MotionSearch:
         return reference
 
 
-def _blend(luma: Floats, predictions: list[Floats], scale: np.float32) -> npt.NDArray[np.uint8]:
-    """The mode of each blend cell."""
-    first, second = (left_by(luma, prediction) for prediction in predictions)
+def _blend(first: Spectra, second: Spectra, scale: np.float32, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The mode of each blend cell, [rows, columns] = `shape`, from the errors of both predictions."""
     bits = bits_of_cells(first, second, scale)
-    size = BLEND // NODE
-    rows, columns = (-(-n // BLEND) for n in luma.shape)
+    (rows, columns), size = shape, BLEND // NODE
     costs = np.zeros((3, rows * size, columns * size), np.float32)
     costs[:, : bits.shape[1], : bits.shape[2]] = bits[:, : rows * size, : columns * size]
     costs = costs.reshape(3, rows, size, columns, size).sum(axis=(2, 4))

@@ -9,8 +9,9 @@ import pytest
 
 from fit.patterns import grid, panned, texture, with_neutral_chroma
 from licodec.entropy.segment import PictureCoder
+from licodec.fit.hadamard import scale_of
 from licodec.fit.matching import Reference, to_bytes
-from licodec.fit.motion import FieldSearch
+from licodec.fit.motion import FieldSearch, left_by
 from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.search import MotionSearch
 from licodec.model import motion
@@ -161,7 +162,7 @@ def test_a_block_of_cells_is_blended_in_one_way(monkeypatch: pytest.MonkeyPatch)
     base = np.zeros((*NODES, 2), np.int32)
     reference = Reference(to_bytes(future))
     _, steps = FieldSearch(luma, reference, base, WORTH, sweeps=1, refine=True).corrections(
-        base, 1.0, past, RATES[2][1]
+        base, scale_of(WORTH), left_by(luma, past), RATES[2][1]
     )
     np.testing.assert_array_equal(motion.compose(steps)[2:4, 4:6], moved[2:4, 4:6])
 
@@ -175,7 +176,7 @@ def test_nodes_find_what_fits_all_their_cells(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("licodec.fit.motion.match", lambda *_: shift + around[off])
     base = np.zeros((*NODES, 2), np.int32)
     starts, steps = FieldSearch(after, Reference(to_bytes(before)), base, WORTH, sweeps=1, refine=True).corrections(
-        base, 1.0, None, RATES[1][0]
+        base, scale_of(WORTH), None, RATES[1][0]
     )
     assert not starts.any()
     # At the border the shift brings in what the reference does not show.
