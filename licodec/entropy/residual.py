@@ -32,6 +32,8 @@ AnyArray = npt.NDArray[Any]
 
 _PER_CELL = 96
 """Decisions about sizes and extents that a cell takes, at most."""
+_AGREEMENT = 0.65
+"""Weight of the logits by the mode to the left and by that above."""
 _ESCAPED = 64
 """Decisions that a magnitude takes beyond the unary places, at most."""
 
@@ -51,6 +53,8 @@ class Rates:
     """[kind, diagonal, magnitudes near (bin), max(state - 1, 0), 0 or 1] whether a coefficient is zero."""
     magnitude: AnyArray
     """[kind, magnitudes near (bin), state / 2, 15] of a magnitude and its sign; of larger ones, that of the last."""
+    mode: AnyArray
+    """[mode to the left, mode above, mode] of an intra block's mode (0 of no block's)."""
 
 
 def near_bin(values: AnyArray) -> Ints:
@@ -129,7 +133,23 @@ class ResidualCoder:
             np.pad(extent, [(0, 0), (1, 0)]).astype(np.float32),
             bits_of(self._models["nonzero"].probabilities(0, (kinds, 64, BINS, 3))),
             np.pad(magnitude + 1, [(0, 0), (0, 0), (0, 0), (1, 0)]).astype(np.float32),
+            self._mode_bits(),
         )
+
+    def _mode_bits(self) -> AnyArray:
+        """Of `Rates`."""
+        tables = [self._models["mode"].probabilities(table, (MODES, 1 << MODE_BITS)) for table in (2, 3)]
+        left, above = (np.log(one / (1 - one)) for one in tables)
+        # Two opinions that agree are more than one.
+        bits = bits_of(1 / (1 + np.exp(-_AGREEMENT * (left[:, None] + above[None]))))
+        out = np.zeros((MODES, MODES, MODES), np.float32)
+        for mode in range(1, MODES):
+            node = 1
+            for bit in range(MODE_BITS - 1, -1, -1):
+                digit = mode - 1 >> bit & 1
+                out[..., mode] += bits[:, :, node, digit]
+                node = 2 * node + digit
+        return out
 
     def code(
         self,

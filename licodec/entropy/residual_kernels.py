@@ -23,7 +23,7 @@ from licodec.entropy.kernels import (
     decide,
 )
 from licodec.jit import compiled
-from licodec.model.intra import MODES
+from licodec.model.intra import LUMA, MODES
 
 CELL = 8
 LEAST = 4
@@ -251,7 +251,8 @@ def _code_mode(
         )
         node = 2 * node + decide(stream, mixers.mode, contexts, bit, MODE_BITS + 2 * s + led, mode - 1 >> bit & 1)
     mode = node - (1 << MODE_BITS) + 1
-    if mode >= MODES:
+    # Luma, of which there is one plane, is not predicted from itself.
+    if mode >= MODES or (mode == LUMA and len(picture.levels) == 1):
         stream.state[FAULT] = MODE_TOO_LARGE
         mode = 1
     return mode

@@ -26,11 +26,12 @@ from licodec.fit.importance import Importance, error_weights, quantiser_offsets
 from licodec.fit.intra import IntraBlocks
 from licodec.fit.loop_filter import fit_filter
 from licodec.fit.presets import Preset, Quality
-from licodec.fit.residual import Coded, Inter, intra_blocks, least_costs, quantise
+from licodec.fit.residual import Inter, intra_blocks, least_costs, quantise
 from licodec.fit.search import MotionSearch
 from licodec.fit.threads import each
 from licodec.model import motion
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.intra import NO_LUMA, under_chroma
 from licodec.model.motion import Field, Known
 from licodec.model.pyramid import Picture, pyramid
 from licodec.model.symbols import PictureSymbols, SegmentSymbols, SparseLevels
@@ -273,7 +274,8 @@ class ClosedLoop:
 
         # Intra blocks hang little on what the rest is predicted by.
         inter, predicted = left_by(proposals[0])
-        intra = each(lambda g: self._intra(picture, g, inter[g], wanted[g], predicted[g], terms[g]), groups)
+        luma = self._under_chroma(source[0])
+        intra = each(lambda g: self._intra(picture, g, inter[g], wanted[g], predicted[g], terms[g], luma), groups)
 
         def judge(tried: Motion) -> Floats:
             left = inter if tried is proposals[0] else left_by(tried)[0]
@@ -283,30 +285,34 @@ class ClosedLoop:
         return choose(proposals, judge, simpler=self._preset.simpler)
 
     def _quantise(self, picture: Picture, source: Planes, prediction: Planes, steps: Sequence[float]) -> None:
-        symbols = self.symbols.pictures[picture.frame]
+        symbols, luma = self.symbols.pictures[picture.frame], NO_LUMA
 
-        def coded(g: int) -> Coded:
-            return self._coded(picture, g, source, prediction, steps)
+        def inter(g: int) -> tuple[Terms, Floats, Floats, Inter]:
+            terms, wanted, known = self._terms(picture, g, steps), self._padded(g, source), self._padded(g, prediction)
+            return terms, wanted, known, Inter.of(wanted, known, terms)
 
-        for g, found in enumerate(each(coded, range(len(self._geometry.groups)))):
+        for g, (terms, wanted, known, left) in enumerate(each(inter, range(len(self._geometry.groups)))):
+            intra = self._intra(picture, g, left, wanted, known, terms, luma)
+            shape = self._geometry.shapes[self._geometry.groups[g][0]]
+            found = quantise(left, wanted, known, shape, terms, intra, luma)
             symbols.sizes[g], symbols.modes[g] = found.sizes, found.modes
             symbols.levels[g] = SparseLevels.of(found.levels)
+            if g == 0 and found.made is not None:
+                luma = self._under_chroma(found.made[0, : shape[0], : shape[1]])
 
-    def _coded(self, picture: Picture, g: int, source: Planes, prediction: Planes, steps: Sequence[float]) -> Coded:
-        """A picture in a plane group."""
-        terms, wanted, known = self._terms(picture, g, steps), self._padded(g, source), self._padded(g, prediction)
-        inter = Inter.of(wanted, known, terms)
-        intra = self._intra(picture, g, inter, wanted, known, terms)
-        return quantise(inter, wanted, known, self._geometry.shapes[self._geometry.groups[g][0]], terms, intra)
+    def _under_chroma(self, luma: Floats) -> Floats:
+        if len(self._geometry.groups) == 1:
+            return NO_LUMA
+        return under_chroma(luma, self._geometry.subsampling, self._geometry.shapes[1])
 
     def _intra(
-        self, picture: Picture, g: int, inter: Inter, wanted: Floats, known: Floats, terms: Terms
+        self, picture: Picture, g: int, inter: Inter, wanted: Floats, known: Floats, terms: Terms, luma: Floats
     ) -> list[IntraBlocks] | None:
-        """What blocks of a plane group would be if they were intra, where that is allowed."""
+        """What blocks of a plane group would be if they were intra, where that is allowed; luma: see `quantise`."""
         if picture.level > self._preset.intra:
             return None
         shape = self._geometry.shapes[self._geometry.groups[g][0]]
-        return intra_blocks(inter, wanted, known, shape, terms, first=not picture.refs)
+        return intra_blocks(inter, wanted, known, shape, terms, luma if g else NO_LUMA, first=not picture.refs)
 
     def _terms(self, picture: Picture, g: int, steps: Sequence[float]) -> Terms:
         """What blocks of a plane group are weighed by."""

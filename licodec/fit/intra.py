@@ -41,17 +41,18 @@ def try_intra(
     shape: tuple[int, int],
     inter: list[Floats],
     terms: Terms,
+    luma: Floats,
     first: bool,
 ) -> list[IntraBlocks]:
     """Intra blocks of each size index.
 
     made: [planes, rows, columns] about what blocks will be predicted from; prediction: what references say; inter: for
-    each size index [down, across] the costs that are to be beaten; first: whether all blocks will be intra, so that
-    only those before one are known.
+    each size index [down, across] the costs that are to be beaten; luma: for chroma [rows, columns] luma
+    `under_chroma`, or about that; first: whether all blocks will be intra, so that only those before one are known.
     """
     worth, planes = _worth_a_trial(source, prediction, shape, inter), len(source)
     known = np.full((source.shape[1] // QUARTER, source.shape[2] // QUARTER), PLANAR if first else INTER, np.uint8)
-    ground = Ground(made, shape, source, known, ranks(*known.shape), RAYS, Weights.of(terms, planes))
+    ground = Ground(made, shape, source, luma, known, ranks(*known.shape), RAYS, Weights.of(terms, planes))
 
     def tried(s: int) -> IntraBlocks:
         cost, modes = np.full(inter[s].shape, np.inf, np.float32), np.full(inter[s].shape, INTER, np.uint8)
@@ -100,13 +101,21 @@ def _smaller(planes: Floats, factor: int) -> Floats:
 
 
 def code_intra(
-    made: Floats, source: Floats, shape: tuple[int, int], sizes: Bytes, modes: Bytes, levels: Levels, terms: Terms
+    made: Floats,
+    source: Floats,
+    shape: tuple[int, int],
+    sizes: Bytes,
+    modes: Bytes,
+    levels: Levels,
+    terms: Terms,
+    luma: Floats,
 ) -> None:
     """Choose the levels of the intra blocks, and their modes once more, now that what is around them is known.
 
-    made: [planes, rows, columns] with all other blocks in it; `made`, `modes` and `levels` are changed in place.
+    made: [planes, rows, columns] with all other blocks in it; `made`, `modes` and `levels` are changed in place; luma:
+    for chroma [rows, columns] luma `under_chroma`.
     """
     planes, quarters = len(made), modes.shape
-    ground = Ground(made, shape, source, modes, ranks(*quarters), RAYS, Weights.of(terms, planes))
+    ground = Ground(made, shape, source, luma, modes, ranks(*quarters), RAYS, Weights.of(terms, planes))
     rooms = tuple(Room.of(s, planes) for s in range(len(SIZES)))
     code_blocks(ground, sizes, levels, order(*quarters), rooms)

@@ -13,10 +13,23 @@ from licodec.fit.trellis import viterbi
 from licodec.jit import compiled, inlined
 from licodec.model.cosine import SIZES, basis
 from licodec.model.geometry import PEAK
-from licodec.model.intra import DIRECTIONS, INTER, MODES, PLANAR, QUARTER, Ranks, Rays, gather, predict, soften
+from licodec.model.intra import (
+    DIRECTIONS,
+    INTER,
+    LUMA,
+    MODES,
+    PLANAR,
+    QUARTER,
+    Ranks,
+    Rays,
+    gather,
+    predict,
+    predict_from_luma,
+    soften,
+)
 from licodec.quant.steps import HALF_STEP, SIZE_OF
 
-TRIED = 3
+TRIED = 5
 """Modes of a block, by what they leave, that are tried with its transform."""
 Corners = npt.NDArray[np.int32]
 """[blocks, (row, column)] of their first samples."""
@@ -36,6 +49,8 @@ class Weights(NamedTuple):
     plain_nonzero: Floats
     plain_magnitude: Floats
     """The same of the independent one."""
+    mode: Floats
+    """Bits of a mode, as in `Rates`."""
     step: float
 
     @staticmethod
@@ -44,13 +59,18 @@ class Weights(NamedTuple):
         kinds = slice(len(SIZES) * planes, 2 * len(SIZES) * planes)
         coded = terms.rates.coded[kinds]
         return Weights(
-            terms.worth,
-            tuple(
+            worth=terms.worth,
+            coded=tuple(
                 np.ascontiguousarray(coded[s * planes : (s + 1) * planes, bins])
                 for s, bins in enumerate(terms.activity)
             ),
-            *(terms.rates.extent[kinds], terms.rates.nonzero[kinds], terms.rates.magnitude[kinds]),
-            *(terms.nonzero[kinds], terms.magnitude[kinds], terms.step),
+            extent=terms.rates.extent[kinds],
+            nonzero=terms.rates.nonzero[kinds],
+            magnitude=terms.rates.magnitude[kinds],
+            plain_nonzero=terms.nonzero[kinds],
+            plain_magnitude=terms.magnitude[kinds],
+            mode=terms.rates.mode,
+            step=terms.step,
         )
 
 
@@ -63,6 +83,8 @@ class Ground(NamedTuple):
     """(rows, columns) of it that are not padding."""
     source: Floats
     """What it should be, as large."""
+    luma: Floats
+    """Luma `under_chroma` that may be predicted from, or none."""
     modes: Bytes
     """Of each quarter of a cell; INTER where `made` is known whatever the coding order."""
     rank: Ranks
@@ -80,11 +102,15 @@ class Room(NamedTuple):
     """[n, n] of the transform."""
     rings: Floats
     """[2, planes, 129] what a block is predicted from, and the same smoothed."""
+    luma_ring: Floats
+    """[129] the luma there."""
     tried: Floats
     """[modes, planes, n, n] predictions."""
     apart: Floats
     """[modes] how far they are from the source."""
     hadamard: Floats
+    free: Floats
+    """[modes] no bits at all."""
     modes: Bytes
     """[TRIED] those that come closest."""
     rest: Floats
@@ -112,9 +138,11 @@ class Room(NamedTuple):
             basis=matrix,
             transposed=np.ascontiguousarray(matrix.T),
             rings=np.empty((2, planes, 129), np.float32),
+            luma_ring=np.empty(129, np.float32),
             tried=np.empty((MODES, planes, n, n), np.float32),
             apart=np.empty(MODES, np.float32),
             hadamard=np.empty((4, 4), np.float32),
+            free=np.zeros(MODES, np.float32),
             modes=np.empty(TRIED, np.uint8),
             rest=np.empty((planes, TRIED, n, n), np.float32),
             half=np.empty((n, n), np.float32),
@@ -135,7 +163,9 @@ class Room(NamedTuple):
 def try_blocks(ground: Ground, at: Corners, s: int, room: Room, cost: Floats, best: Bytes) -> None:
     """Least cost and best mode [blocks] of blocks of a size index."""
     for b in range(at.shape[0]):
-        k = _weigh(ground, at[b, 0], at[b, 1], s, room)
+        _weigh(ground, at[b, 0], at[b, 1], s, room)
+        # What modes are beside it is not known yet.
+        k = _cheapest(room, room.free)
         cost[b], best[b] = _total(room.cost, k), room.modes[k]
 
 
@@ -154,7 +184,9 @@ def code_blocks(ground: Ground, sizes: Bytes, levels: Levels, places: Ranks, roo
         if modes[q, p] == INTER:
             continue
         y, x, n, room = QUARTER * q, QUARTER * p, QUARTER << s, rooms[s]
-        k = _weigh(ground, y, x, s, room)
+        left, above = int(modes[q, p - 1]) if p else INTER, int(modes[q - 1, p]) if q else INTER
+        _weigh(ground, y, x, s, room)
+        k = _cheapest(room, weights.mode[left, above])
         for v in range(q, q + (1 << s)):
             for u in range(p, p + (1 << s)):
                 modes[v, u] = room.modes[k]
@@ -187,8 +219,8 @@ def code_blocks(ground: Ground, sizes: Bytes, levels: Levels, places: Ranks, roo
 
 
 @compiled
-def _weigh(ground: Ground, y: int, x: int, s: int, room: Room) -> int:
-    """Which of a block's closest modes is the cheapest; in `room` is all about them."""
+def _weigh(ground: Ground, y: int, x: int, s: int, room: Room) -> None:
+    """Put all about a block's closest modes into `room`."""
     planes, n, weights = ground.made.shape[0], QUARTER << s, ground.weights
     closest(ground, y, x, s, room)
     row, column = y // n, x // n
@@ -212,10 +244,16 @@ def _weigh(ground: Ground, y: int, x: int, s: int, room: Room) -> int:
             room.cost[p],
             room.plain[p],
         )
-    best = 0
-    for k in range(1, TRIED):
-        if _total(room.cost, k) < _total(room.cost, best):
-            best = k
+
+
+@compiled
+def _cheapest(room: Room, bits: Floats) -> int:
+    """Which of the modes tried costs least, with the bits [modes] of saying so."""
+    best, least = 0, np.float32(3e38)
+    for k in range(TRIED):
+        cost = _total(room.cost, k) + bits[room.modes[k]]
+        if cost < least:
+            best, least = k, cost
     return best
 
 
@@ -254,17 +292,20 @@ def closest(ground: Ground, y: int, x: int, s: int, room: Room) -> None:
         known = made[p, : shape[0], : shape[1]]
         gather(known, (0, 0), ground.modes, ground.rank, y, x, n, room.rings[0, p])
         soften(room.rings[0, p], n, room.rings[1, p])
-    # Every other direction, and then those beside the best one.
     room.apart[:] = np.float32(3e38)
-    for mode in range(PLANAR, DIRECTIONS):
-        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
+    for mode in range(PLANAR, LUMA):
+        room.apart[mode] = _apart(ground, s, y, x, mode, room)
+    if ground.luma.size:
+        gather(ground.luma, (0, 0), ground.modes, ground.rank, y, x, n, room.luma_ring)
+        room.apart[LUMA] = _apart(ground, s, y, x, LUMA, room)
+    # Every other direction, and then those beside the best one.
     best = DIRECTIONS
     for mode in range(DIRECTIONS, MODES, 2):
-        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
+        room.apart[mode] = _apart(ground, s, y, x, mode, room)
         if room.apart[mode] < room.apart[best]:
             best = mode
     for mode in range(max(best - 1, DIRECTIONS), min(best + 2, MODES), 2):
-        room.apart[mode] = _apart(source, ground.rays, s, y, x, mode, room)
+        room.apart[mode] = _apart(ground, s, y, x, mode, room)
     for k in range(TRIED):
         least = PLANAR
         for mode in range(PLANAR + 1, MODES):
@@ -279,12 +320,15 @@ def closest(ground: Ground, y: int, x: int, s: int, room: Room) -> None:
 
 
 @compiled
-def _apart(source: Floats, rays: Rays, s: int, y: int, x: int, mode: int, room: Room) -> np.float32:
+def _apart(ground: Ground, s: int, y: int, x: int, mode: int, room: Room) -> np.float32:
     """How far a mode's prediction, from now on among those `tried`, is from what a block is to be."""
-    n, total = QUARTER << s, np.float32(0)
+    source, n, total = ground.source, QUARTER << s, np.float32(0)
     for p in range(source.shape[0]):
         out = room.tried[mode, p]
-        predict(room.rings[0, p], room.rings[1, p], rays, s, mode, out)
+        if mode == LUMA:
+            predict_from_luma(room.rings[0, p], room.luma_ring, ground.luma, y, x, n, out)
+        else:
+            predict(room.rings[0, p], room.rings[1, p], ground.rays, s, mode, out)
         for v in range(0, n, 4):
             for u in range(0, n, 4):
                 total += _detail(source[p, y + v : y + v + 4, x + u : x + u + 4], out[v:, u:], room.hadamard)

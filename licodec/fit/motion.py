@@ -100,6 +100,8 @@ class FieldSearch:
             costs,
             asked,
             vectors,
+            # What is looked for once more begins with what lies beside it; then it is of no use as it stands.
+            not self._refine,
             rates.nonzero,
             rates.size,
             rates.split,

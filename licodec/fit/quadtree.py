@@ -79,6 +79,7 @@ def best_trees(
     costs: Floats,
     asked: npt.NDArray[np.bool_],
     vectors: Vectors,
+    beside: bool,
     nonzero: Floats,
     magnitude: Floats,
     divided: Floats,
@@ -86,7 +87,8 @@ def best_trees(
 ) -> None:
     """Set the corrections `steps` of the trees `asked` for, finest level first, and these trees' `costs`.
 
-    vectors: the field so far, in which they are set, too; before `trees`: the fields of `MotionRates`.
+    vectors: the field so far, in which they are set, too; beside: whether the candidates NEXT are looked at; before
+    `trees`: the fields of `MotionRates`.
     """
     size = 1 << (LEVELS - 1)
     sums, first, cells, leaf, best, chosen, picked, split = trees
@@ -95,7 +97,8 @@ def best_trees(
         for c in range(own[LEVELS - 1].shape[1]):
             if not asked[r, c]:
                 continue
-            _gather_next(sums, first, base, vectors, r, c)
+            if beside:
+                _gather_next(sums, first, base, vectors, r, c)
             for d in range(LEVELS - 1, -1, -1):
                 side = size >> d
                 for y in range(side):

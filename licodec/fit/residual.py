@@ -31,6 +31,8 @@ class Coded:
     """[rows / 4, columns / 4] how the block over each quarter of a cell is predicted."""
     levels: Levels
     """[planes, rows, columns]"""
+    made: Floats | None
+    """[planes, rows, columns] the picture before its filters, where there may be intra blocks."""
 
 
 class Inter(NamedTuple):
@@ -63,11 +65,13 @@ def quantise(
     shape: tuple[int, int],
     terms: Terms,
     intra: Sequence[IntraBlocks] | None,
+    luma: Floats,
 ) -> Coded:
     """Choose block sizes, modes and levels of padded planes.
 
     source, prediction: [planes, rows, columns], of which `shape` (rows, columns) is not padding; intra: of each size
-    index, what blocks would be if they were predicted from what is around them (None: none may be).
+    index, what blocks would be if they were predicted from what is around them (None: none may be); luma: for chroma
+    [rows, columns] luma `under_chroma`.
     """
     costs = _costs(inter, intra)
     sizes, _ = _cheapest_tree(costs, terms.rates)
@@ -81,14 +85,22 @@ def quantise(
         n = SIZES[s] // QUARTER
         chosen = _of_size(sizes, s) & (modes[::n, ::n] == INTER)
         to_blocks(levels, SIZES[s])[:, chosen] = blocks.levels(np.flatnonzero(chosen))
-    if modes.any():
-        made = np.clip(prediction + _samples(levels, sizes, lambda found: coefficients_of(found, terms.step)), 0, PEAK)
-        code_intra(made, source, shape, sizes, modes, levels, terms)
-    return Coded(sizes, modes, levels)
+    if intra is None:
+        return Coded(sizes, modes, levels, None)
+    made = np.clip(prediction + _samples(levels, sizes, lambda found: coefficients_of(found, terms.step)), 0, PEAK)
+    code_intra(made, source, shape, sizes, modes, levels, terms, luma)
+    return Coded(sizes, modes, levels, made)
 
 
 def intra_blocks(
-    inter: Inter, source: Floats, prediction: Floats, shape: tuple[int, int], terms: Terms, *, first: bool
+    inter: Inter,
+    source: Floats,
+    prediction: Floats,
+    shape: tuple[int, int],
+    terms: Terms,
+    luma: Floats,
+    *,
+    first: bool,
 ) -> list[IntraBlocks]:
     """What blocks of each size index would be if they were intra; arguments as in `quantise`.
 
@@ -100,7 +112,7 @@ def intra_blocks(
     for s, blocks in enumerate(inter.blocks):
         _put(blocks.plain, plain, s, _of_size(sizes, s))
     made = np.clip(prediction + _samples(plain, sizes, lambda found: found * np.float32(terms.step)), 0, PEAK)
-    return try_intra(made, source, prediction, shape, inter.costs, terms, first)
+    return try_intra(made, source, prediction, shape, inter.costs, terms, luma, first)
 
 
 def least_costs(inter: Inter, terms: Terms, intra: Sequence[IntraBlocks] | None, largest: int) -> Floats:

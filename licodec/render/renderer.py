@@ -29,7 +29,7 @@ from licodec.model import cosine
 from licodec.model.config import ModelConfig
 from licodec.model.cosine import SUPER, padded
 from licodec.model.geometry import PEAK, Floats, Geometry
-from licodec.model.intra import fill
+from licodec.model.intra import LUMA, NO_LUMA, fill, under_chroma
 from licodec.model.motion import Field, Vectors, surround
 from licodec.model.symbols import NetworkSymbols, PictureSymbols, SparseLevels
 from licodec.quant.steps import FILTER_STEP, coefficients_of
@@ -196,14 +196,19 @@ class Renderer(ABC, Generic[Array]):
         """The intra blocks, too: of the others around them, and of each other."""
         planes = list(made.planes)
         for g, members in enumerate(self.geometry.groups):
-            if symbols.modes[g].any():
-                rows, columns = window.of(self.geometry.step(members[0]))
-                corner = rows.start, columns.start
-                for i in members:
-                    # Block after block: nothing for a device. Of few pictures, and of little in most of those.
-                    plane, residual = self.fetch(planes[i]), self.fetch(made.parts[i])
-                    fill(plane, corner, residual, symbols.sizes[g], symbols.modes[g])
-                    planes[i] = self.upload(plane)
+            modes, luma = symbols.modes[g], NO_LUMA
+            if not modes.any():
+                continue
+            step = self.geometry.step(members[0])
+            rows, columns = window.of(step)
+            if (modes == LUMA).any():
+                shape = rows.stop - rows.start, columns.stop - columns.start
+                luma = under_chroma(self.fetch(planes[0]), step, shape)
+            for i in members:
+                # Block after block: nothing for a device. Of few pictures, and of little in most of those.
+                plane, residual = self.fetch(planes[i]), self.fetch(made.parts[i])
+                fill(plane, (rows.start, columns.start), residual, symbols.sizes[g], modes, luma)
+                planes[i] = self.upload(plane)
         return replace(made, planes=tuple(planes))
 
     def _behind_filters(

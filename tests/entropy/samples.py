@@ -14,7 +14,7 @@ from licodec.fit.presets import PRESETS, Quality
 from licodec.fit.segment import fit_segment
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry, to_working
-from licodec.model.intra import MODES
+from licodec.model.intra import INTER, LUMA, MODES
 from licodec.model.pyramid import pyramid
 from licodec.model.symbols import FILTER_MAX, NetworkSymbols, PictureSymbols, SegmentSymbols, SparseLevels
 from licodec.model.synthesis import parameter_shapes
@@ -146,7 +146,7 @@ def segments(draw: st.DrawFn) -> tuple[Geometry, SegmentSymbols]:
             p.filters = sparse(p.filters.shape, FILTER_MAX).astype(np.int32)
             for g in range(len(geometry.groups)):
                 p.sizes[g] = _sizes(random, geometry.cells(g))
-                p.modes[g] = any_modes(random, p.sizes[g])
+                p.modes[g] = any_modes(random, p.sizes[g], g)
                 p.levels[g] = on_trellis(p.sizes[g], sparse(p.levels[g].shape, 16383))
             symbols.pictures[picture.frame] = p
     return geometry, symbols
@@ -169,10 +169,12 @@ def on_trellis(sizes: np.ndarray, magnitudes: np.ndarray) -> SparseLevels:
     return SparseLevels.of(levels)
 
 
-def any_modes(random: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
-    """A legal map of modes: one for each block."""
+def any_modes(random: np.random.Generator, sizes: np.ndarray, group: int) -> np.ndarray:
+    """A legal map of modes of a plane group: one for each block."""
     quarters = sizes.repeat(2, axis=0).repeat(2, axis=1)
     modes = random.integers(1, MODES, quarters.shape) * (random.random(quarters.shape) < random.choice([0, 0.1, 0.9]))
+    if group == 0:
+        modes[modes == LUMA] = INTER
     y, x = np.indices(quarters.shape) >> quarters << quarters
     return modes[y, x].astype(np.uint8)
 

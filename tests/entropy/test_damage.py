@@ -15,7 +15,7 @@ from licodec.entropy.segment import LATENT_LIMIT, WEIGHT_LIMIT, SegmentReader, w
 from licodec.errors import DamagedFileError, LicodecError
 from licodec.model.config import ModelConfig
 from licodec.model.geometry import Geometry
-from licodec.model.intra import MODES
+from licodec.model.intra import LUMA, MODES
 from licodec.model.symbols import FILTER_MAX, NetworkSymbols
 from licodec.model.synthesis import parameter_shapes
 from licodec.quant.steps import QUANTISER_MAX
@@ -139,7 +139,7 @@ def test_a_network_s_stream_of_another_length_is_refused(sample: Sample, words: 
         decode_segment(damaged, geometry, config, FRAMES)
 
 
-@pytest.mark.parametrize("beyond", ["quantiser", "latent", "weight", "filter", "mode"])
+@pytest.mark.parametrize("beyond", ["quantiser", "latent", "weight", "filter", "mode", "luma from luma"])
 def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
     """Whoever writes a file can write any number."""
     payload, geometry, config = sample
@@ -153,13 +153,17 @@ def test_values_out_of_range_are_refused(sample: Sample, beyond: str) -> None:
         symbols.network.weights[1][0] = -WEIGHT_LIMIT - 1 if beyond == "weight" else 0
     elif beyond == "filter":
         picture.filters[1, 11] = -FILTER_MAX - 1
-    else:
+    elif beyond == "mode":
         picture.modes[1][:] = MODES
+    else:
+        picture.modes[0][:] = LUMA
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("QUANTISER_MAX", "FILTER_MAX"):
             patch.setattr(f"licodec.entropy.segment.{limit}", 1 << 20)
         written = write_segment(symbols, geometry)
-    with pytest.raises(DamagedFileError, match="does not exist" if beyond == "mode" else "out of range"):
+    with pytest.raises(
+        DamagedFileError, match="does not exist" if beyond in ("mode", "luma from luma") else "out of range"
+    ):
         decoded(written, geometry, config, FRAMES)
     with pytest.raises(DamagedFileError, match="out of range"):
         decode_segment(written, geometry, config, FRAMES)

@@ -23,7 +23,7 @@ from licodec.fit.residual import Coded, Inter, intra_blocks, least_costs, quanti
 from licodec.fit.trellis import dependent_levels
 from licodec.model.cosine import CELL, SIZES, inverse, to_blocks
 from licodec.model.geometry import PEAK, Geometry
-from licodec.model.intra import fill
+from licodec.model.intra import MODES, NO_LUMA, fill
 from licodec.quant.steps import HALF_STEP, coefficients_of
 
 PICTURES = PictureCoder(Geometry(((64, 96), (32, 48), (32, 48)), (2, 2)))
@@ -45,8 +45,8 @@ def coded(
 ) -> Coded:
     rows, columns = shape
     inter = Inter.of(source, prediction, terms)
-    tried = intra_blocks(inter, source, prediction, (rows, columns), terms, first=first) if intra else None
-    return quantise(inter, source, prediction, (rows, columns), terms, tried)
+    tried = intra_blocks(inter, source, prediction, (rows, columns), terms, NO_LUMA, first=first) if intra else None
+    return quantise(inter, source, prediction, (rows, columns), terms, tried, NO_LUMA)
 
 
 def choose(
@@ -128,7 +128,12 @@ def test_levels_are_those_of_the_cheapest_path(seed: int) -> None:
     magnitude = np.broadcast_to(np.arange(15, dtype=np.float32) + random.random(), (1, 12, 2, 15))
     coded = random.uniform(0, 3, (1, 2)).astype(np.float32)
     rates = Rates(
-        np.zeros(0), np.zeros(0), extent[None], np.ascontiguousarray(nonzero), np.ascontiguousarray(magnitude)
+        np.zeros(0),
+        np.zeros(0),
+        extent[None],
+        np.ascontiguousarray(nonzero),
+        np.ascontiguousarray(magnitude),
+        np.zeros((MODES, MODES, MODES)),
     )
     levels = dependent_levels(x, plain, np.array([worth], np.float32), scan, coded, rates, 0)[0]
 
@@ -263,7 +268,7 @@ def test_what_a_block_costs_is_least_where_it_may_be_intra_too() -> None:
     prediction[0, :, 32:64] = 128
     terms = terms_of(source, 8.0, WORTH * 64)
     inter = Inter.of(source, prediction, terms)
-    intra = intra_blocks(inter, source, prediction, (64, 96), terms, first=False)
+    intra = intra_blocks(inter, source, prediction, (64, 96), terms, NO_LUMA, first=False)
     without, found = least_costs(inter, terms, None, 3), least_costs(inter, terms, intra, 3)
     assert without.shape == found.shape == (2, 3)
     assert (found[:, 1] < 0.7 * without[:, 1]).all()

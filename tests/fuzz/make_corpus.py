@@ -95,7 +95,7 @@ def _payload(chroma: ChromaFormat, frames: int, width: int, height: int, *, netw
             p.starts = [random.integers(0, 2, s.shape).astype(np.uint8) for s in p.starts]
             p.corrections = [[_sparse(random, n.shape, 9, 0.1) for n in nodes] for nodes in p.corrections]
             for g in range(len(geometry.groups)):
-                p.modes[g] = any_modes(random, p.sizes[g])
+                p.modes[g] = any_modes(random, p.sizes[g], g)
                 p.levels[g] = on_trellis(p.sizes[g], _sparse(random, p.levels[g].shape, 5, 0.02))
             symbols.pictures[picture.frame] = p
     return write_segment(symbols, geometry)

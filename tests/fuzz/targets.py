@@ -30,7 +30,7 @@ from licodec.errors import DamagedFileError, LimitError, UnsupportedError
 from licodec.model.config import PROFILE_DEFAULT, PROFILE_PAPER, ModelConfig
 from licodec.model.cosine import SIZES
 from licodec.model.geometry import Geometry
-from licodec.model.intra import MODES
+from licodec.model.intra import LUMA, MODES
 from licodec.model.latent_inr import LatentINRConfig
 from licodec.profiles import check_compute, open_player
 from licodec.semantics.chunk import ChunkReader
@@ -125,6 +125,7 @@ def entropy(data: bytes) -> None:
                 assert levels.dense().shape == levels.shape
             assert all(sizes.max() < len(SIZES) for sizes in symbols.sizes)
             assert all(modes.max() < MODES for modes in symbols.modes)
+            assert not (symbols.modes[0] == LUMA).any()
     assert len(reader.symbols.pictures) == frames
 
 

@@ -54,7 +54,7 @@ def write_example(path: Path) -> None:
 
     planes = [to_working([frame], INFO) for frame in clip()]
     preset = replace(PRESETS["medium"], steps=0)
-    payload = fit_segment(Geometry.of(INFO), CONFIG, planes.__getitem__, FRAMES, Quality(36), preset)
+    payload = fit_segment(Geometry.of(INFO), CONFIG, planes.__getitem__, FRAMES, Quality(37), preset)
     path.unlink(missing_ok=True)
     with LinrWriter(path, INFO, CONFIG.to_bytes()) as writer:
         writer.add_segment(payload, list(range(FRAMES)), [1] * FRAMES)

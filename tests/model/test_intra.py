@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -13,16 +14,20 @@ from licodec.model.cosine import SIZES
 from licodec.model.geometry import PEAK
 from licodec.model.intra import (
     INTER,
+    LUMA,
     MODES,
     QUARTER,
     RAYS,
     fill,
     order,
     predict,
+    predict_from_luma,
     ranks,
     soften,
+    under_chroma,
 )
 
+FROM_AROUND = [mode for mode in range(1, MODES) if mode != LUMA]
 SLOPES = (-32, -21, -13, -5, 0, 5, 13, 21, 32)
 
 
@@ -34,9 +39,13 @@ def predicted(ring: np.ndarray, s: int, mode: int) -> np.ndarray:
 
 
 def by_the_book(ring: np.ndarray, n: int, mode: int) -> np.ndarray:
-    """`Intra blocks`, sample by sample."""
+    """`Intra blocks`, sample by sample, for modes that need no luma."""
     soft = np.concatenate([ring[:1], (ring[:-2] + 2 * ring[1:-1] + ring[2:]) / 4, ring[-1:]])
-    read = soft if n > 4 and mode not in (2, 7, 15) else ring
+    read = soft if n > 4 and mode not in (2, 8, 16) else ring
+    s = (4, 8, 16, 32).index(n)
+
+    def near(i: int) -> float:
+        return math.floor(32 / 2 ** math.floor(2 * i / 2 ** ((s + 1) // 2))) / 64
 
     def along(v: int, u: int, k: int) -> float:
         a = u + 1 + (v + 1) * SLOPES[k] / 32
@@ -51,25 +60,74 @@ def by_the_book(ring: np.ndarray, n: int, mode: int) -> np.ndarray:
         elif mode == 2:
             out[v, u] = (read[n : 2 * n].sum() + read[2 * n + 1 : 3 * n + 1].sum()) / (2 * n)
         else:
-            at = along(v, u, mode - 11) if mode >= 11 else 4 * n - along(u, v, 11 - mode)
+            at = along(v, u, mode - 12) if mode >= 12 else 4 * n - along(u, v, 12 - mode)
             out[v, u] = np.interp(at, np.arange(4 * n + 1), read)
+        left, above, corner = read[2 * n - 1 - v], read[2 * n + 1 + u], read[2 * n]
+        if mode in (1, 2):
+            out[v, u] += near(u) * (left - out[v, u]) + near(v) * (above - out[v, u])
+        elif mode == 8:
+            out[v, u] += near(v) * (above - corner)
+        elif mode == 16:
+            out[v, u] += near(u) * (left - corner)
     return out
 
 
-@pytest.mark.parametrize("mode", range(1, MODES))
+def line_by_the_book(ring: np.ndarray, luma_ring: np.ndarray, luma: np.ndarray, n: int) -> np.ndarray:
+    """`From luma`; luma: [n, n] of the block."""
+    c, y = ring[n : 3 * n + 1].astype(np.float64), luma_ring[n : 3 * n + 1].astype(np.float64)
+    slope = ((y - y.mean()) * (c - c.mean())).sum() / (((y - y.mean()) ** 2).sum() + 4 * (2 * n + 1))
+    return np.asarray(c.mean() + np.clip(slope, -2, 2) * (np.clip(luma, y.min(), y.max()) - y.mean()))
+
+
+@pytest.mark.parametrize("mode", FROM_AROUND)
 @pytest.mark.parametrize("s", range(4))
 def test_every_mode_is_what_the_specification_says(s: int, mode: int) -> None:
     ring = np.random.default_rng(mode).uniform(0, 255, 4 * SIZES[s] + 1).astype(np.float32)
     np.testing.assert_allclose(predicted(ring, s, mode), by_the_book(ring, SIZES[s], mode), atol=1e-3)
 
 
-@pytest.mark.parametrize("mode", range(1, MODES))
+@pytest.mark.parametrize("mode", FROM_AROUND)
 def test_nothing_is_made_that_is_not_around(mode: int) -> None:
+    """But where what is straight on changes as what is beside it does, by half of that at most."""
     ring = np.random.default_rng(mode).uniform(0, 255, 65).astype(np.float32)
-    made = predicted(ring, 2, mode)
-    assert made.min() >= ring.min() - 1e-3
-    assert made.max() <= ring.max() + 1e-3
+    made, beyond = predicted(ring, 2, mode), np.ptp(ring) / 2 if mode in (8, 16) else 0
+    assert made.min() >= ring.min() - beyond - 1e-3
+    assert made.max() <= ring.max() + beyond + 1e-3
     np.testing.assert_allclose(predicted(np.full(65, 77, np.float32), 2, mode), 77, atol=1e-4)
+
+
+@pytest.mark.parametrize("s", range(4))
+def test_chroma_follows_luma_as_it_does_around_the_block(s: int) -> None:
+    random, n = np.random.default_rng(s), SIZES[s]
+    luma, luma_ring = random.uniform(0, 255, (n + 3, n + 2)), random.uniform(20, 200, 4 * n + 1)
+    for ring in (0.4 * luma_ring + 20, -3 * luma_ring + 700, random.uniform(0, 255, 4 * n + 1)):
+        out = np.empty((n, n), np.float32)
+        around = ring.astype(np.float32), luma_ring.astype(np.float32)
+        predict_from_luma(*around, luma.astype(np.float32), 3, 2, n, out)
+        np.testing.assert_allclose(out, line_by_the_book(ring, luma_ring, luma[3:, 2:], n), atol=2e-3)
+    ring = (0.4 * luma_ring + 20).astype(np.float32)
+    predict_from_luma(ring, around[1], luma.astype(np.float32), 3, 2, n, out)
+    np.testing.assert_allclose(out, 0.4 * np.clip(luma[3:, 2:], *_ends(luma_ring, n)) + 20, atol=0.3)
+    # Where luma says nothing, it is the mean.
+    predict_from_luma(ring, np.full(4 * n + 1, 90, np.float32), luma.astype(np.float32), 3, 2, n, out)
+    np.testing.assert_allclose(out, ring[n : 3 * n + 1].mean(), atol=1e-3)
+
+
+def _ends(ring: np.ndarray, n: int) -> tuple[float, float]:
+    return float(ring[n : 3 * n + 1].min()), float(ring[n : 3 * n + 1].max())
+
+
+def test_luma_under_chroma_is_the_mean_of_its_samples() -> None:
+    luma = np.arange(15, dtype=np.float32).reshape(3, 5)
+    np.testing.assert_array_equal(under_chroma(luma, (2, 2), (2, 3)), [[3, 5, 6.5], [10.5, 12.5, 14]])
+    np.testing.assert_array_equal(under_chroma(luma, (2, 1), (3, 3))[0], [0.5, 2.5, 4])
+    np.testing.assert_array_equal(under_chroma(luma, (1, 1), (3, 5)), luma)
+
+
+def test_chroma_that_needs_luma_is_not_made_without() -> None:
+    modes = np.full((8, 8), LUMA, np.uint8)
+    with pytest.raises(ValueError, match="luma"):
+        fill(np.zeros((32, 32), np.float32), (0, 0), np.zeros((32, 32), np.float32), np.ones((4, 4), np.uint8), modes)
 
 
 def z_order(y: int, x: int) -> list[int]:
@@ -138,12 +196,18 @@ def test_blocks_are_filled_in_coding_order_from_what_is_known(
     shape = QUARTER * modes.shape[0] - less_rows, QUARTER * modes.shape[1] - less_columns
     plane = random.uniform(0, 255, shape).astype(np.float32)
     residual = random.normal(0, 60, shape).astype(np.float32)
+    luma = random.uniform(0, 255, shape).astype(np.float32)
     wanted = plane.copy()
     for q, p, s in blocks(sizes, modes):
         n, y, x = QUARTER << s, QUARTER * q, QUARTER * p
         inside = wanted[y : y + n, x : x + n]
-        made = by_the_book(known_around(wanted, modes, q, p, s), n, int(modes[q, p]))
+        ring = known_around(wanted, modes, q, p, s)
+        if modes[q, p] == LUMA:
+            padded = np.pad(luma, [(0, 32), (0, 32)], mode="edge")
+            made = line_by_the_book(ring, known_around(luma, modes, q, p, s), padded[y : y + n, x : x + n], n)
+        else:
+            made = by_the_book(ring, n, int(modes[q, p]))
         made = made[: inside.shape[0], : inside.shape[1]] + residual[y : y + n, x : x + n]
         inside[:] = np.clip(made, 0, PEAK)
-    fill(plane, (0, 0), residual, sizes, modes)
+    fill(plane, (0, 0), residual, sizes, modes, luma)
     np.testing.assert_allclose(plane, wanted, atol=2e-3)

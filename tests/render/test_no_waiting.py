@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from licodec.model.geometry import Floats, Geometry
+from licodec.model.intra import LUMA
 from licodec.render.player import SegmentPlayer
 from licodec.render.resample import View
 from licodec.render.torch_renderer import TorchRenderer
@@ -105,12 +106,16 @@ class Blind(TorchRenderer):
 
 
 def read_for_intra(player: SegmentPlayer[torch.Tensor]) -> list[tuple[int, int]]:
-    """Shapes of the planes with intra blocks, twice: for what is around those, and for their residual."""
+    """Shapes of the planes with intra blocks, twice: for what is around those, and for their residual; and of the luma
+    that chroma follows.
+    """
     geometry = Geometry.of(FORMATS[0])
     groups = [(g, symbols) for symbols in player.parse().values() for g in range(len(geometry.groups))]
     found = [geometry.shapes[i] for g, s in groups if s.modes[g].any() for i in geometry.groups[g]]
+    leading = [geometry.shapes[0] for g, s in groups if g and (s.modes[g] == LUMA).any()]
     assert found
-    return 2 * found
+    assert leading
+    return 2 * found + leading
 
 
 def test_nothing_but_the_luma_that_flow_is_found_in_is_read_back() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from licodec.entropy.segment import SegmentReader, write_segment
 from licodec.model.geometry import Floats, Geometry, Planes
+from licodec.model.intra import DIRECTIONS
 from licodec.model.pyramid import Picture
 from licodec.model.symbols import PictureSymbols
 from licodec.render.flow import Flow
@@ -159,10 +160,10 @@ def test_intra_blocks_ask_for_what_they_are_predicted_from() -> None:
     wide = window.before_filters(GEOMETRY)
     assert reach(wide, GEOMETRY, symbols) == wide
     # Sizes are 32: of luma what lies around two blocks, one left of the other; of chroma nothing in reach.
-    symbols.modes[0][24:32, 16:32] = 3
-    symbols.modes[1][0:8, 0:8] = 3
+    symbols.modes[0][24:32, 16:32] = DIRECTIONS
+    symbols.modes[1][0:8, 0:8] = DIRECTIONS
     assert reach(wide, GEOMETRY, symbols) == Window(80, 160, 48, 176)
-    symbols.modes[1][8:16, 8:16] = 3
+    symbols.modes[1][8:16, 8:16] = DIRECTIONS
     # Samples 32 to 95 of both, and those of the block above to the left.
     assert reach(wide, GEOMETRY, symbols) == Window(0, 192, 0, 192)
 

@@ -33,7 +33,7 @@ class ResidualSyntax:
         seams, pulled = kinds * 288, kinds * 144
         self._split = Model(f"{part}split", [216, 108, 432, 432], 9, 24)
         self._intra = Model(f"{part}intra", [128, 288, 32, 384], 8, 8)
-        self._mode = Model(f"{part}mode", [32 * n for n in (400, 80, 20, 20, 8)], 5, 8)
+        self._mode = Model(f"{part}mode", [32 * n for n in (441, 84, 21, 21, 8)], 5, 8)
         self._coded = Model(f"{part}coded", [kinds * 32, *[kinds * 144] * 5], kinds, 12)
         self._extent = Model(f"{part}extent", [10 * kinds * n for n in (8, 12, 12, 144, 144, 32)], 10, kinds)
         self._extra = Model(f"{part}extra", [96])
@@ -119,9 +119,9 @@ class ResidualSyntax:
         )
         node = 1
         for digit in range(5 if intra else 0):
-            contexts = [20 * left + up, 4 * lead + s, left, up, 4 * (level > 0) + s]
+            contexts = [21 * left + up, 4 * lead + s, left, up, 4 * (level > 0) + s]
             node = 2 * node + self._mode.decode(self._coder, [32 * c + node for c in contexts], 4 - digit, 2 * s + led)
-        if intra and node - 31 > 19:
+        if intra and (node - 31 > 20 or (node - 31 == 3 and self._planes == 1)):
             raise DamagedFileError("mode out of range")
         return node - 31 if intra else 0
 
