@@ -121,10 +121,22 @@ def under_chroma(luma: Floats, step: tuple[int, int], shape: tuple[int, int]) ->
     """[rows, columns] = `shape`: the mean of the luma samples of each chroma sample, beyond the edges as the last ones;
     step: (horizontal, vertical) luma samples per chroma sample.
     """
-    (across, down), (rows, columns) = step, shape
-    missing = [(0, rows * down - luma.shape[0]), (0, columns * across - luma.shape[1])]
-    whole = np.pad(luma, missing, mode="edge").reshape(rows, down, columns, across)
-    return np.asarray(whole.mean(axis=(1, 3), dtype=np.float32))
+    out = np.empty(shape, np.float32)
+    _means(luma, step[0], step[1], out)
+    return out
+
+
+@compiled
+def _means(luma: Floats, across: int, down: int, out: Floats) -> None:
+    rows, columns = luma.shape
+    share = np.float32(1 / (across * down))
+    for v in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            total = np.float32(0)
+            for i in range(v * down, (v + 1) * down):
+                for j in range(u * across, (u + 1) * across):
+                    total += luma[min(i, rows - 1), min(j, columns - 1)]
+            out[v, u] = total * share
 
 
 @inlined
