@@ -32,7 +32,7 @@ class Coded:
     levels: Levels
     """[planes, rows, columns]"""
     made: Floats | None
-    """[planes, rows, columns] the picture before its filters, where there may be intra blocks."""
+    """[planes, rows, columns] the picture before its filters, where intra blocks may be predicted from it."""
 
 
 class Inter(NamedTuple):
@@ -85,7 +85,8 @@ def quantise(
         n = SIZES[s] // QUARTER
         chosen = _of_size(sizes, s) & (modes[::n, ::n] == INTER)
         to_blocks(levels, SIZES[s])[:, chosen] = blocks.levels(np.flatnonzero(chosen))
-    if intra is None:
+    # Nothing is predicted from chroma but its own intra blocks.
+    if intra is None or (luma.size and not modes.any()):
         return Coded(sizes, modes, levels, None)
     made = np.clip(prediction + _samples(levels, sizes, lambda found: coefficients_of(found, terms.step)), 0, PEAK)
     code_intra(made, source, shape, sizes, modes, levels, terms, luma)

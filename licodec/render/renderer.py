@@ -194,21 +194,22 @@ class Renderer(ABC, Generic[Array]):
 
     def _with_intra(self, made: Unfiltered[Array], symbols: PictureSymbols, window: Window) -> Unfiltered[Array]:
         """The intra blocks, too: of the others around them, and of each other."""
-        planes = list(made.planes)
+        planes, luma = list(made.planes), None
         for g, members in enumerate(self.geometry.groups):
-            modes, luma = symbols.modes[g], NO_LUMA
+            modes, under = symbols.modes[g], NO_LUMA
             if not modes.any():
                 continue
             step = self.geometry.step(members[0])
             rows, columns = window.of(step)
             if (modes == LUMA).any():
-                shape = rows.stop - rows.start, columns.stop - columns.start
-                luma = under_chroma(self.fetch(planes[0]), step, shape)
+                luma = self.fetch(planes[0]) if luma is None else luma
+                under = under_chroma(luma, step, (rows.stop - rows.start, columns.stop - columns.start))
             for i in members:
                 # Block after block: nothing for a device. Of few pictures, and of little in most of those.
                 plane, residual = self.fetch(planes[i]), self.fetch(made.parts[i])
-                fill(plane, (rows.start, columns.start), residual, symbols.sizes[g], modes, luma)
+                fill(plane, (rows.start, columns.start), residual, symbols.sizes[g], modes, under)
                 planes[i] = self.upload(plane)
+                luma = plane if i == 0 else luma
         return replace(made, planes=tuple(planes))
 
     def _behind_filters(

@@ -107,15 +107,15 @@ class Blind(TorchRenderer):
 
 def read_for_intra(player: SegmentPlayer[torch.Tensor]) -> list[tuple[int, int]]:
     """Shapes of the planes with intra blocks, twice: for what is around those, and for their residual; and of the luma
-    that chroma follows.
+    that chroma follows, where it has not been read for blocks of its own.
     """
     geometry = Geometry.of(FORMATS[0])
     groups = [(g, symbols) for symbols in player.parse().values() for g in range(len(geometry.groups))]
     found = [geometry.shapes[i] for g, s in groups if s.modes[g].any() for i in geometry.groups[g]]
-    leading = [geometry.shapes[0] for g, s in groups if g and (s.modes[g] == LUMA).any()]
+    led = [s for g, s in groups if g and (s.modes[g] == LUMA).any()]
     assert found
-    assert leading
-    return 2 * found + leading
+    assert led
+    return 2 * found + [geometry.shapes[0] for s in led if not s.modes[0].any()]
 
 
 def test_nothing_but_the_luma_that_flow_is_found_in_is_read_back() -> None:
